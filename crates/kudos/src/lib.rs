@@ -1,0 +1,1 @@
+//! kudos (see ARCHITECTURE.md).

@@ -1,0 +1,5 @@
+//! The image API.
+
+mod vocabulary;
+
+pub use vocabulary::*;
