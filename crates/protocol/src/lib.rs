@@ -3,11 +3,30 @@
 //! Nothing here does I/O, reads a clock or knows who is asking. Rules about shape live here; rules
 //! about money, permission or order do not.
 
+mod defaults;
+mod error;
 mod ids;
 pub mod image;
 mod kudos;
+mod rc;
+mod schema;
+mod status;
 mod time;
+mod user;
 
+pub use error::{RequestError, RequestValidationError};
 pub use ids::{JobId, RequestId, UserId, WorkKind, WorkerId};
 pub use kudos::Kudos;
+pub use rc::ReturnCode;
+pub use schema::{Body, request_schemas};
+pub use status::{Heartbeat, TestUser, TestUserInput};
 pub use time::Timestamp;
+pub use user::{
+    ActiveGenerations, AmountRecords, ContributionsDetails, ThingRecords, UsageDetails, UserDetails,
+    UserKudosDetails, UserRecords, UserStyle,
+};
+
+/// The key of the account that all callers without a key of their own share.
+pub const ANONYMOUS_KEY: &str = "0000000000";
+/// What a client counts as that does not say who it is.
+pub const UNKNOWN_AGENT: &str = "unknown:0:unknown";

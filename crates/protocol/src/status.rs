@@ -1,0 +1,85 @@
+//! The state of the horde as a whole.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The answer to `GET /status/heartbeat`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Heartbeat {
+    /// Always `OK`.
+    #[schema(example = "OK")]
+    pub message: String,
+    /// Version of the server software.
+    pub version: String,
+}
+
+/// The body of `POST /dev/test-user`. Every member is optional.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct TestUserInput {
+    /// Display name.
+    #[serde(default = "test_user_name")]
+    #[schema(default = "test_user")]
+    pub username: String,
+    /// Which account: the same id gives the same account with a new key.
+    #[serde(default = "test_user_id")]
+    #[schema(default = "ci_test_user")]
+    pub oauth_id: String,
+    /// Make it a moderator, which also makes it trusted.
+    #[serde(default = "crate::defaults::yes")]
+    #[schema(default = true)]
+    pub moderator: bool,
+    /// Make it trusted.
+    #[serde(default = "crate::defaults::yes")]
+    #[schema(default = true)]
+    pub trusted: bool,
+    /// Set the balance to this; null leaves it alone.
+    #[serde(default = "test_user_kudos")]
+    #[schema(default = 10_000, minimum = 0)]
+    pub kudos: Option<i64>,
+}
+
+impl Default for TestUserInput {
+    fn default() -> Self {
+        Self {
+            username: test_user_name(),
+            oauth_id: test_user_id(),
+            moderator: true,
+            trusted: true,
+            kudos: test_user_kudos(),
+        }
+    }
+}
+
+fn test_user_name() -> String {
+    "test_user".to_owned()
+}
+
+fn test_user_id() -> String {
+    "ci_test_user".to_owned()
+}
+
+#[allow(clippy::unnecessary_wraps)] // serde wants the type of the field
+fn test_user_kudos() -> Option<i64> {
+    Some(10_000)
+}
+
+/// The answer to `POST /dev/test-user`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TestUser {
+    /// The key, shown this once.
+    pub api_key: String,
+    /// The number of the account, as text.
+    pub user_id: String,
+    #[allow(missing_docs)]
+    pub username: String,
+    /// `name#id`.
+    pub alias: String,
+    /// The balance in whole kudos.
+    pub kudos: f64,
+    #[allow(missing_docs)]
+    pub trusted: bool,
+    #[allow(missing_docs)]
+    pub moderator: bool,
+    /// Whether the account is new.
+    pub created: bool,
+}
