@@ -1,0 +1,263 @@
+//! [`Blacklist`]: words that a worker does not want to see in a prompt, and the board's memory of
+//! which prompts contain one.
+
+use std::{
+    collections::VecDeque,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use aho_corasick::AhoCorasick;
+use rustc_hash::{FxHashMap, FxHasher};
+
+/// The words a worker refuses, ready to be looked for.
+///
+/// Building one costs some ten microseconds a word: build it when the worker checks in with a
+/// changed list and share it among pops.
+#[derive(Debug)]
+pub struct Blacklist {
+    /// Lower case, sorted, without duplicates or empty words.
+    words: Box<[String]>,
+    hash: u64,
+    automaton: Option<AhoCorasick>,
+}
+
+impl Blacklist {
+    /// A list of words. Case makes no difference and empty words are ignored.
+    pub fn new<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> Self {
+        let mut words: Vec<String> = words
+            .into_iter()
+            .map(|word| word.as_ref().to_lowercase())
+            .filter(|word| !word.is_empty())
+            .collect();
+        words.sort_unstable();
+        words.dedup();
+        let mut hasher = FxHasher::default();
+        words.hash(&mut hasher);
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .build(&words)
+            .ok();
+        Self {
+            hash: hasher.finish(),
+            words: words.into(),
+            automaton,
+        }
+    }
+
+    /// Whether there is no word in it.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Whether a word occurs anywhere in `prompt`, in whatever case, also inside another word.
+    pub fn matches(&self, prompt: &str) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        if prompt.is_ascii() {
+            return self.finds(prompt);
+        }
+        self.finds(&prompt.to_lowercase())
+    }
+
+    fn finds(&self, text: &str) -> bool {
+        match &self.automaton {
+            Some(automaton) => automaton.is_match(text),
+            None => self
+                .words
+                .iter()
+                .any(|word| text.to_lowercase().contains(word.as_str())),
+        }
+    }
+}
+
+impl PartialEq for Blacklist {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.words == other.words
+    }
+}
+
+impl Eq for Blacklist {}
+
+/// Lists whose verdicts are remembered at the same time.
+const LISTS: usize = 256;
+/// How many changed prompts are remembered for lists that are not in use.
+const CHANGES: usize = 1 << 16;
+
+/// Which prompts contain a word of which list, so that each prompt is read once per list.
+#[derive(Debug, Default)]
+pub(crate) struct WordMemory {
+    lists: FxHashMap<u64, Verdicts>,
+    /// Slots whose prompt has changed, the oldest first. Lists that have not seen them yet catch up
+    /// when they are used next.
+    changes: VecDeque<u32>,
+    /// Changes that were dropped from the front.
+    dropped: u64,
+    /// Counts uses, to tell which list was used least recently.
+    uses: u64,
+}
+
+/// What is known of one list.
+#[derive(Debug)]
+pub(crate) struct Verdicts {
+    list: Arc<Blacklist>,
+    known: Known,
+    /// Changes seen, including dropped ones.
+    seen: u64,
+    used: u64,
+}
+
+impl WordMemory {
+    /// Takes out what is known of a list. To be given back by [`WordMemory::give_back`].
+    pub(crate) fn take(&mut self, list: &Arc<Blacklist>) -> Verdicts {
+        self.uses += 1;
+        let end = self.dropped + self.changes.len() as u64;
+        let known = self
+            .lists
+            .remove(&list.hash)
+            .filter(|verdicts| *verdicts.list == **list);
+        let mut verdicts = known.unwrap_or_else(|| Verdicts {
+            list: Arc::clone(list),
+            known: Known::default(),
+            seen: end,
+            used: 0,
+        });
+        match verdicts.seen.checked_sub(self.dropped) {
+            Some(seen) => {
+                for &slot in self.changes.range(seen as usize..) {
+                    verdicts.known.forget(slot);
+                }
+            }
+            None => verdicts.known = Known::default(),
+        }
+        verdicts.seen = end;
+        verdicts.used = self.uses;
+        verdicts
+    }
+
+    /// Puts back what is known of a list. The list used least recently may be forgotten for it.
+    pub(crate) fn give_back(&mut self, verdicts: Verdicts) {
+        if self.lists.len() >= LISTS
+            && let Some(oldest) = self
+                .lists
+                .iter()
+                .min_by_key(|(_, list)| list.used)
+                .map(|(&hash, _)| hash)
+        {
+            self.lists.remove(&oldest);
+        }
+        self.lists.insert(verdicts.list.hash, verdicts);
+    }
+
+    /// Says that the prompt of a slot is another one from now on.
+    pub(crate) fn changed(&mut self, slot: u32) {
+        if self.changes.len() >= CHANGES {
+            self.changes.pop_front();
+            self.dropped += 1;
+        }
+        self.changes.push_back(slot);
+    }
+}
+
+impl Verdicts {
+    /// Whether the prompt of `slot` contains a word of the list.
+    pub(crate) fn matches<'a>(&mut self, slot: u32, prompt: impl FnOnce() -> &'a str) -> bool {
+        if let Some(found) = self.known.get(slot) {
+            return found;
+        }
+        let found = self.list.matches(prompt());
+        self.known.set(slot, found);
+        found
+    }
+}
+
+/// Two bits for each slot: whether its prompt was read, and whether a word was found in it.
+#[derive(Debug, Default)]
+struct Known(Vec<u64>);
+
+impl Known {
+    const READ: u64 = 1;
+    const FOUND: u64 = 2;
+
+    fn get(&self, slot: u32) -> Option<bool> {
+        let bits = self.0.get(slot as usize / 32)? >> (slot % 32 * 2);
+        (bits & Self::READ != 0).then_some(bits & Self::FOUND != 0)
+    }
+
+    fn set(&mut self, slot: u32, found: bool) {
+        let word = slot as usize / 32;
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        self.forget(slot);
+        self.0[word] |= (Self::READ | if found { Self::FOUND } else { 0 }) << (slot % 32 * 2);
+    }
+
+    fn forget(&mut self, slot: u32) {
+        if let Some(word) = self.0.get_mut(slot as usize / 32) {
+            *word &= !((Self::READ | Self::FOUND) << (slot % 32 * 2));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_in_any_case_and_inside_others() {
+        let list = Blacklist::new(["Cat", "", "ÄRGER"]);
+        assert!(list.matches("a conCATenation"));
+        assert!(list.matches("viel ärger"));
+        assert!(list.matches("VIEL ÄRGER"));
+        assert!(!list.matches("a dog ### ugly"));
+        assert!(!Blacklist::new([""]).matches("anything"));
+    }
+
+    #[test]
+    fn order_and_case_make_no_other_list() {
+        assert_eq!(Blacklist::new(["a", "B"]), Blacklist::new(["b", "A", "a"]));
+        assert_ne!(Blacklist::new(["a"]), Blacklist::new(["b"]));
+    }
+
+    #[test]
+    fn a_prompt_is_read_once_until_it_changes() {
+        let list = Arc::new(Blacklist::new(["cat"]));
+        let mut memory = WordMemory::default();
+        let mut verdicts = memory.take(&list);
+        assert!(verdicts.matches(7, || "a cat"));
+        memory.give_back(verdicts);
+        let mut verdicts = memory.take(&Arc::new(Blacklist::new(["CAT"])));
+        assert!(verdicts.matches(7, || unreachable!("read before")));
+        memory.give_back(verdicts);
+        memory.changed(7);
+        let mut verdicts = memory.take(&list);
+        assert!(!verdicts.matches(7, || "a dog"));
+    }
+
+    #[test]
+    fn a_list_that_missed_too_many_changes_starts_again() {
+        let list = Arc::new(Blacklist::new(["cat"]));
+        let mut memory = WordMemory::default();
+        let mut verdicts = memory.take(&list);
+        assert!(verdicts.matches(7, || "a cat"));
+        memory.give_back(verdicts);
+        memory.changed(7);
+        for _ in 0..=CHANGES {
+            memory.changed(8);
+        }
+        assert!(!memory.take(&list).matches(7, || "a dog"));
+    }
+
+    #[test]
+    fn the_list_used_least_recently_is_forgotten() {
+        let mut memory = WordMemory::default();
+        for number in 0..=LISTS {
+            let verdicts = memory.take(&Arc::new(Blacklist::new([format!("word {number}")])));
+            memory.give_back(verdicts);
+        }
+        assert_eq!(memory.lists.len(), LISTS);
+        assert!(!memory.lists.contains_key(&Blacklist::new(["word 0"]).hash));
+    }
+}
