@@ -1,1 +1,46 @@
-//! store (see ARCHITECTURE.md).
+//! What survives a restart: accounts, workers, requests and jobs, the ledger, and the objects
+//! (images) that go with them.
+//!
+//! - [`Store`] opens the database (SQLite or PostgreSQL), migrates it and answers *cold* reads: at
+//!   start, for things that are not in memory, for audits.
+//! - [`Journal`] is the only way to change anything. It groups what many callers want at the same
+//!   time into one transaction and answers after the commit; see [`journal`].
+//! - [`Blobs`] keeps objects in a directory or in S3, behind signed, expiring addresses.
+//!
+//! What is *not* here: any rule about who may do what, or what something costs. The caller says
+//! what happened; this crate makes it durable, exactly once and balanced.
+
+mod accounts;
+pub mod blobs;
+mod codes;
+mod config;
+mod engine_specific;
+mod entity;
+mod error;
+pub mod journal;
+mod ledger;
+mod migration;
+mod reads;
+mod requests;
+mod sql;
+mod store;
+mod text;
+mod workers;
+
+pub use accounts::{
+    Account, AccountChanges, ApiKeyHash, Balances, NewAccount, Role, Roles, SetBalance, UserRecord, UserTotal,
+};
+pub use blobs::{BlobConfig, BlobError, BlobMethod, BlobUrlError, Blobs, Bucket, BucketNames, S3Config};
+pub use config::{MigrationReport, StoreConfig};
+pub use error::{JournalError, StoreError};
+pub use journal::{Journal, Posted};
+pub use ledger::{
+    AccountRef, BookedEntry, Drift, Entry, EventKind, KudosAction, LedgerAudit, LedgerEvent, Pot, RecordKind,
+    RecordTally, Requirement, SystemAccount, Tallies, UnbalancedEvent, UserTally, WorkerAction, WorkerTally,
+};
+pub use requests::{
+    CancelOutcome, Expired, FaultJob, FaultOutcome, FinishJob, FinishOutcome, JobState, NewJob, NewRequest,
+    RequestCreated, StartJobs, StartOutcome, StoredJob, StoredRequest,
+};
+pub use store::Store;
+pub use workers::{NewWorker, StoredWorker, WorkerChanges, WorkerCheckIn, WorkerRegistration};

@@ -1,0 +1,19 @@
+//! The tables as SeaORM sees them, one file each.
+
+#![allow(unreachable_pub, reason = "the derives want public items")]
+#![allow(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "rows mirror their tables"
+)]
+
+pub(crate) mod api_key;
+pub(crate) mod balance;
+pub(crate) mod job;
+pub(crate) mod ledger_entry;
+pub(crate) mod request;
+pub(crate) mod setting;
+pub(crate) mod user;
+pub(crate) mod user_record;
+pub(crate) mod user_total;
+pub(crate) mod worker;

@@ -1,0 +1,273 @@
+//! How accounts come to be and change.
+
+use std::sync::Arc;
+
+use muster_protocol::{Kudos, Timestamp, UserId};
+use serde_json::json;
+
+use super::super::{
+    books::PotKey,
+    change::{Change, Needs},
+    working_set::{Origin, Row, WorkingSet},
+};
+use crate::{
+    Account, AccountChanges, AccountRef, ApiKeyHash, Entry, EventKind, JournalError, KudosAction,
+    LedgerEvent, NewAccount, Pot, Roles, SystemAccount, Tallies, UserTally,
+    entity::{api_key, user},
+    reads::account_from,
+};
+
+fn account_of(set: &WorkingSet, row: &user::Model) -> Result<Account, JournalError> {
+    account_from(row.clone(), set.books.balances(UserId(row.id)))
+        .map_err(|_| JournalError::Invalid("the account's row cannot be read"))
+}
+
+/// An account is made.
+pub(in super::super) struct RegisterAccount(pub(in super::super) NewAccount);
+
+impl Change for RegisterAccount {
+    type Outcome = Account;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.new_accounts = true;
+        needs.external_ids.insert(self.0.external_id.clone());
+        needs.key_hashes.insert(self.0.key_hash.as_str().to_owned());
+    }
+
+    fn apply(self: &Arc<Self>, set: &mut WorkingSet) -> Result<Account, JournalError> {
+        let new = &self.0;
+        let hash = new.key_hash.as_str();
+        if set.external_ids.contains_key(&new.external_id) {
+            return Err(JournalError::ExternalIdTaken(new.external_id.clone()));
+        }
+        if set.keys.contains_key(hash) {
+            return Err(JournalError::KeyTaken);
+        }
+        let id = UserId(set.next_user);
+        set.next_user += 1;
+        let row = user::Model {
+            id: id.0,
+            username: new.username.clone(),
+            external_id: new.external_id.clone(),
+            created: new.created.to_datetime(),
+            last_active: new.created.to_datetime(),
+            contact: None,
+            admin_comment: None,
+            proxy_passkey: None,
+            monthly_kudos: 0,
+            monthly_kudos_received: None,
+            usage_multiplier: 1.0,
+            worker_invited: 0,
+            public_workers: false,
+            concurrency: new.concurrency,
+            roles: new.roles.bits(),
+            suspicions: json!([]),
+        };
+        let account = account_of(set, &row)?;
+        set.external_ids.insert(new.external_id.clone(), id);
+        set.keys
+            .insert(hash.to_owned(), Row::new(key_row(hash, id, new.created)));
+        set.users.insert(id, Row::new(row));
+        // Both pots exist from the beginning, so that later they can always be locked.
+        for pot in [Pot::Spendable, Pot::Escrow] {
+            let key: PotKey = (id.0, pot);
+            set.books.amounts.insert(key, 0);
+            set.books.deltas.entry(key).or_default();
+        }
+        Ok(account)
+    }
+}
+
+fn key_row(hash: &str, user: UserId, at: Timestamp) -> api_key::Model {
+    api_key::Model {
+        key_hash: hash.to_owned(),
+        user_id: user.0,
+        created: at.to_datetime(),
+    }
+}
+
+/// An account gets a key.
+pub(in super::super) struct Rekey {
+    pub(in super::super) user: UserId,
+    pub(in super::super) key_hash: ApiKeyHash,
+    pub(in super::super) username: Option<String>,
+    pub(in super::super) at: Timestamp,
+}
+
+impl Change for Rekey {
+    type Outcome = Account;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.users.insert(self.user);
+        needs.key_hashes.insert(self.key_hash.as_str().to_owned());
+        needs.accounts.insert(self.user.0);
+    }
+
+    fn apply(self: &Arc<Self>, set: &mut WorkingSet) -> Result<Account, JournalError> {
+        let hash = self.key_hash.as_str();
+        set.user(self.user)?;
+        match set.keys.get(hash) {
+            Some(key) if key.model.user_id != self.user.0 => return Err(JournalError::KeyTaken),
+            Some(_) => {}
+            None => {
+                set.keys.retain(|_, key| key.model.user_id != self.user.0);
+                set.dead_keys.insert(self.user);
+                set.keys
+                    .insert(hash.to_owned(), Row::new(key_row(hash, self.user, self.at)));
+            }
+        }
+        let row = set.user(self.user)?;
+        if let Some(username) = &self.username {
+            row.origin.touch();
+            row.model.username.clone_from(username);
+        }
+        let row = row.model.clone();
+        account_of(set, &row)
+    }
+}
+
+/// An account changes.
+pub(in super::super) struct SetAccount {
+    pub(in super::super) user: UserId,
+    pub(in super::super) changes: AccountChanges,
+    pub(in super::super) at: Timestamp,
+}
+
+impl Change for SetAccount {
+    type Outcome = Account;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.users.insert(self.user);
+        needs.accounts.insert(self.user.0);
+        needs.external_ids.extend(self.changes.external_id.clone());
+        needs.events.extend(self.changes.drain_escrow.clone());
+        needs
+            .events
+            .extend(self.changes.balance.as_ref().map(|balance| balance.key.clone()));
+    }
+
+    fn apply(self: &Arc<Self>, set: &mut WorkingSet) -> Result<Account, JournalError> {
+        set.user(self.user)?;
+        if let Some(external_id) = &self.changes.external_id
+            && set
+                .external_ids
+                .get(external_id)
+                .is_some_and(|owner| *owner != self.user)
+        {
+            return Err(JournalError::ExternalIdTaken(external_id.clone()));
+        }
+        self.move_kudos(set)?;
+        if let Some(external_id) = &self.changes.external_id {
+            set.external_ids.insert(external_id.clone(), self.user);
+        }
+        if self.changes.unpause_workers {
+            set.unpaused.insert(self.user);
+            for worker in set
+                .workers
+                .values_mut()
+                .filter(|worker| worker.model.owner == self.user.0)
+            {
+                worker.model.paused = false;
+            }
+        }
+        let row = set.user(self.user)?;
+        if row.origin == Origin::Stored {
+            row.origin = Origin::Changed;
+        }
+        change_row(&mut row.model, &self.changes);
+        let row = row.model.clone();
+        account_of(set, &row)
+    }
+}
+
+impl SetAccount {
+    /// Books what the changes do to the balances; if one event cannot be booked, none is.
+    fn move_kudos(&self, set: &mut WorkingSet) -> Result<(), JournalError> {
+        let now = set.books.balances(self.user);
+        let drain = self
+            .changes
+            .drain_escrow
+            .as_ref()
+            .filter(|_| now.escrow > Kudos::ZERO)
+            .map(|key| {
+                LedgerEvent::new(key, EventKind::EscrowPromotion, self.at)
+                    .with_escrow(self.user, -now.escrow)
+                    .with(self.user, now.escrow)
+            });
+        let spendable = now.spendable + drain.as_ref().map_or(Kudos::ZERO, |_| now.escrow);
+        let adjustment = self.changes.balance.as_ref().map(|target| {
+            let difference = target.spendable - spendable;
+            LedgerEvent::new(&target.key, EventKind::AdminAdjustment, self.at)
+                .with_entry(Entry {
+                    account: AccountRef::User(self.user),
+                    pot: Pot::Spendable,
+                    amount: difference,
+                    floor: None,
+                })
+                .with(SystemAccount::Grants, -difference)
+        });
+        for event in drain.iter().chain(&adjustment) {
+            event.validate()?;
+            if set.books.booked.contains(&event.key) {
+                return Err(JournalError::DuplicateEvent {
+                    key: event.key.clone(),
+                });
+            }
+        }
+        if let (Some(drain), Some(adjustment)) = (&drain, &adjustment)
+            && drain.key == adjustment.key
+        {
+            return Err(JournalError::DuplicateEvent {
+                key: drain.key.clone(),
+            });
+        }
+        if let Some(event) = drain {
+            set.books.book(&event)?;
+            self.count(set, KudosAction::Accumulated, now.escrow);
+        }
+        if let Some(event) = adjustment {
+            set.books.book(&event)?;
+            self.count(set, KudosAction::Admin, event.entries[0].amount);
+        }
+        Ok(())
+    }
+
+    fn count(&self, set: &mut WorkingSet, action: KudosAction, amount: Kudos) {
+        let total = UserTally {
+            user: self.user,
+            action,
+            amount,
+        };
+        set.books.tally(&Tallies {
+            totals: vec![total],
+            ..Tallies::default()
+        });
+    }
+}
+
+fn change_row(row: &mut user::Model, changes: &AccountChanges) {
+    fn set<T: Clone>(field: &mut T, new: Option<&T>) {
+        if let Some(new) = new {
+            field.clone_from(new);
+        }
+    }
+    set(&mut row.username, changes.username.as_ref());
+    set(&mut row.external_id, changes.external_id.as_ref());
+    set(&mut row.contact, changes.contact.as_ref());
+    set(&mut row.admin_comment, changes.admin_comment.as_ref());
+    set(&mut row.proxy_passkey, changes.proxy_passkey.as_ref());
+    set(&mut row.usage_multiplier, changes.usage_multiplier.as_ref());
+    set(&mut row.worker_invited, changes.worker_invited.as_ref());
+    set(&mut row.public_workers, changes.public_workers.as_ref());
+    set(&mut row.concurrency, changes.concurrency.as_ref());
+    if let Some(kudos) = changes.monthly_kudos {
+        row.monthly_kudos = kudos.hundredths();
+    }
+    if let Some(at) = changes.monthly_kudos_received {
+        row.monthly_kudos_received = Some(at.to_datetime());
+    }
+    if let Some(suspicions) = &changes.suspicions {
+        row.suspicions = json!(suspicions);
+    }
+    row.roles = (Roles::from_bits(row.roles).bits() & !changes.withdraw.bits()) | changes.grant.bits();
+}

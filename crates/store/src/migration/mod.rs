@@ -1,0 +1,67 @@
+//! The schema, as a list of steps that only ever grows.
+//!
+//! Tables that later parts of the server need (shared keys, teams, styles, filters, statistics, …)
+//! come with later steps.
+
+mod m0001_core;
+
+use std::time::Duration;
+
+use sea_orm::DatabaseConnection;
+use sea_orm_migration::prelude::*;
+
+use crate::{MigrationReport, StoreError};
+
+/// All steps of this binary, oldest first.
+pub(crate) struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_core::Migration)]
+    }
+}
+
+/// How often, and how far apart, a failed migration is tried: when several nodes start at once, all
+/// but one fail, and find the work done when they look again.
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Brings a database up to date, or refuses one that is newer than this binary.
+pub(crate) async fn run(db: &DatabaseConnection) -> Result<MigrationReport, StoreError> {
+    let mut attempt = 1;
+    loop {
+        match run_once(db).await {
+            Err(StoreError::Database(error)) if attempt < ATTEMPTS => {
+                tracing::debug!(%error, attempt, "the migration is tried again");
+                tokio::time::sleep(PAUSE).await;
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn run_once(db: &DatabaseConnection) -> Result<MigrationReport, StoreError> {
+    Migrator::install(db).await?;
+    let known: Vec<String> = Migrator::migrations()
+        .iter()
+        .map(|migration| migration.name().to_owned())
+        .collect();
+    let found: Vec<String> = Migrator::get_migration_models(db)
+        .await?
+        .into_iter()
+        .map(|model| model.version)
+        .collect();
+    if let Some(unknown) = found.iter().filter(|name| !known.contains(name)).max() {
+        return Err(StoreError::NewerSchema {
+            found: unknown.clone(),
+            known: known.last().cloned().unwrap_or_default(),
+        });
+    }
+    Migrator::up(db, None).await?;
+    let applied = known.into_iter().filter(|name| !found.contains(name)).collect();
+    Ok(MigrationReport {
+        applied,
+        already_applied: found.len(),
+    })
+}

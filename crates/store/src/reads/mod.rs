@@ -1,0 +1,8 @@
+//! Cold reads: at start, for what is not in memory, for audits. They never wait for the writer.
+
+mod accounts;
+mod ledger;
+mod requests;
+mod workers;
+
+pub(crate) use self::{accounts::account_from, workers::worker_from};

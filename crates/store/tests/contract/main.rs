@@ -1,0 +1,14 @@
+//! What every engine must do. PostgreSQL is needed: `scripts/with-services cargo test`.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod accounts;
+mod model;
+mod money;
+mod opening;
+mod poison;
+mod races;
+mod requests;
+mod restart;
+mod support;
+mod workers;
