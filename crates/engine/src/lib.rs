@@ -1,1 +1,216 @@
-//! engine (see ARCHITECTURE.md).
+//! What happens: each use case of the horde as one function.
+//!
+//! [`Engine`] asks the board (`dispatch`) who gets what, prices it (`kudos`), makes it durable
+//! (`store`) and only then lets anyone see it. It knows nothing about HTTP: the callers' identity
+//! comes in as a [`Call`], what went wrong goes out as an [`EngineError`].
+//!
+//! | module | use cases |
+//! | --- | --- |
+//! | `accounts` | register, find the account behind a key, test accounts, the administrator |
+//! | `requests` | submit a request, follow it, cancel it |
+//! | `jobs` | pop jobs, submit results |
+//! | `workers` | register and check in workers |
+//! | `duties` | what happens without anyone asking: expiry, time-outs, pruning |
+//!
+//! Locks are taken in one order (a worker's, the random source's, the board's), are held for
+//! microseconds, and never across a wait.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod accounts;
+mod call;
+mod clock;
+mod config;
+mod duties;
+mod error;
+mod jobs;
+mod keys;
+mod live;
+mod models;
+mod requests;
+mod restore;
+pub mod text;
+mod workers;
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use muster_kudos::image::ImagePricing;
+use muster_protocol::{ANONYMOUS_KEY, Kudos, UserId};
+use muster_store::{ApiKeyHash, Balances, Blobs, Store};
+use parking_lot::Mutex;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tokio::{sync::Notify, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    accounts::AccountCache,
+    live::Live,
+    workers::{Registry, Worker},
+};
+pub use crate::{
+    accounts::{FirstStart, NewKey},
+    call::Call,
+    clock::{Clock, ManualClock, SystemClock},
+    config::EngineConfig,
+    error::{EngineError, Refusal, Result},
+    models::{ImageModel, ModelReference, Requirements},
+    requests::Submission,
+};
+
+/// The horde. Cheap to clone; all clones are the same horde.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+/// What the engine is made of.
+pub struct Inner {
+    config: EngineConfig,
+    clock: Arc<dyn Clock>,
+    store: Store,
+    blobs: Blobs,
+    models: ModelReference,
+    pricing: ImagePricing,
+    accounts: AccountCache,
+    workers: Registry,
+    rng: Mutex<StdRng>,
+    live: Mutex<Live>,
+    /// Wakes the duties when a nearer deadline appeared.
+    wake: Notify,
+    /// Set when the server is about to stop: no more jobs are handed out.
+    draining: AtomicBool,
+}
+
+impl Deref for Engine {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// What an engine is built from.
+pub struct Parts {
+    /// House rules.
+    pub config: EngineConfig,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Seed of ids, keys and choices; random in production.
+    pub seed: [u8; 32],
+    /// What survives a restart.
+    pub store: Store,
+    /// Pictures.
+    pub blobs: Blobs,
+    /// What is known about models.
+    pub models: ModelReference,
+    /// Prices.
+    pub pricing: ImagePricing,
+}
+
+impl Engine {
+    /// Builds the engine and loads everything that is live, so that it can serve at once.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn start(parts: Parts) -> Result<Self> {
+        let Parts {
+            config,
+            clock,
+            seed,
+            store,
+            blobs,
+            models,
+            pricing,
+        } = parts;
+        let workers = store
+            .workers()
+            .await?
+            .into_iter()
+            .map(|worker| Worker::from_stored(worker, &models));
+        let live = Live::new(config.remembered_requests, config.matched_targeting);
+        let engine = Self(Arc::new(Inner {
+            accounts: AccountCache::new(),
+            workers: Registry::new(workers),
+            rng: Mutex::new(StdRng::from_seed(seed)),
+            live: Mutex::new(live),
+            wake: Notify::new(),
+            draining: AtomicBool::new(false),
+            config,
+            clock,
+            store,
+            blobs,
+            models,
+            pricing,
+        }));
+        let anonymous = ApiKeyHash::of(&engine.config.key_salt, ANONYMOUS_KEY);
+        let now = engine.clock.now();
+        engine
+            .store
+            .journal()
+            .rekey_account(UserId::ANONYMOUS, anonymous, None, now)
+            .await?;
+        let restored = engine.restore().await?;
+        if restored > 0 {
+            tracing::info!(requests = restored, "the board is loaded");
+        }
+        Ok(engine)
+    }
+
+    /// Starts the background duties. They end, with everything written down, after `stop` is
+    /// cancelled; await the handle before closing the store.
+    pub fn spawn_duties(&self, stop: CancellationToken) -> JoinHandle<()> {
+        tokio::spawn(self.clone().run_duties(stop))
+    }
+
+    /// Hands out no more jobs: the server is about to stop. Results are still accepted.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// What survives a restart.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Pictures.
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// House rules.
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// Where the time comes from.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// Requests that are in memory, finished ones included.
+    pub fn requests_in_memory(&self) -> usize {
+        self.live.lock().len()
+    }
+
+    fn random(&self) -> u128 {
+        let random: u128 = self.rng.lock().random();
+        uuid::Builder::from_random_bytes(random.to_ne_bytes())
+            .into_uuid()
+            .as_u128()
+    }
+
+    fn wake_duties(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Tells memory what accounts have after a commit.
+    fn learn_balances(&self, balances: &[(UserId, Balances)]) {
+        for (user, balance) in balances {
+            let spendable: Kudos = balance.spendable;
+            self.accounts.set_spendable(*user, spendable);
+        }
+    }
+}

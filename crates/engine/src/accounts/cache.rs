@@ -1,0 +1,152 @@
+//! The accounts in use, so that no call reads a row to learn who is calling.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use muster_kudos::account::AccountKind;
+use muster_protocol::{Kudos, ReturnCode, UserId};
+use muster_store::{Account, ApiKeyHash, Role, Store};
+use quick_cache::sync::Cache;
+use uuid::Uuid;
+
+use crate::{EngineError, error::Result};
+
+/// Accounts that fit in memory at once; the least used go first.
+const CAPACITY: usize = 100_000;
+
+/// Accounts by key and by number. What a commit changes is told to the cache by whoever committed.
+#[derive(Debug)]
+pub(crate) struct AccountCache {
+    by_key: Cache<ApiKeyHash, UserId>,
+    by_number: Cache<UserId, Caller>,
+}
+
+/// An account in use. Clones share the balance.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    account: Arc<Account>,
+    spendable: Arc<AtomicI64>,
+}
+
+impl Caller {
+    fn new(account: Account) -> Self {
+        let spendable = account.balances.spendable.hundredths();
+        Self {
+            account: Arc::new(account),
+            spendable: Arc::new(spendable.into()),
+        }
+    }
+
+    pub(crate) fn id(&self) -> UserId {
+        self.account.id
+    }
+
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The spendable balance as of the last commit that this node knows of.
+    pub(crate) fn spendable(&self) -> Kudos {
+        Kudos::from_hundredths(self.spendable.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn has(&self, role: Role) -> bool {
+        self.account.roles.has(role)
+    }
+
+    /// Whether the account earns without escrow. Moderators are trusted by their role.
+    pub(crate) fn is_trusted(&self) -> bool {
+        !self.id().is_anonymous() && (self.has(Role::Trusted) || self.has(Role::Moderator))
+    }
+
+    pub(crate) fn kind(&self) -> AccountKind {
+        kind_of(&self.account)
+    }
+
+    /// What the account can promise to a worker that wants to see the price first: the balance,
+    /// less the part that can never be spent.
+    pub(crate) fn available(&self) -> Kudos {
+        let balance = self.spendable();
+        if balance > Kudos::ZERO {
+            balance - self.kind().floor()
+        } else {
+            balance
+        }
+    }
+
+    /// The public handle, `name#id`.
+    pub(crate) fn alias(&self) -> String {
+        format!("{}#{}", self.account.username, self.account.id)
+    }
+}
+
+/// How an account came to be, told by its external id.
+pub(crate) fn kind_of(account: &Account) -> AccountKind {
+    if account.id.is_anonymous() {
+        AccountKind::Anonymous
+    } else if Uuid::try_parse(&account.external_id).is_ok() {
+        AccountKind::Pseudonymous
+    } else {
+        AccountKind::Registered
+    }
+}
+
+impl AccountCache {
+    pub(crate) fn new() -> Self {
+        Self {
+            by_key: Cache::new(CAPACITY),
+            by_number: Cache::new(CAPACITY),
+        }
+    }
+
+    /// The account that a key belongs to.
+    pub(crate) async fn find(&self, store: &Store, key: &ApiKeyHash) -> Result<Option<Caller>> {
+        if let Some(id) = self.by_key.get(key)
+            && let Some(caller) = self.by_number.get(&id)
+        {
+            return Ok(Some(caller));
+        }
+        let Some(account) = store.account_by_key(key).await? else {
+            return Ok(None);
+        };
+        self.by_key.insert(key.clone(), account.id);
+        Ok(Some(self.remember(account)))
+    }
+
+    /// The account with a number.
+    pub(crate) async fn get(&self, store: &Store, id: UserId) -> Result<Option<Caller>> {
+        if let Some(caller) = self.by_number.get(&id) {
+            return Ok(Some(caller));
+        }
+        Ok(store.account(id).await?.map(|account| self.remember(account)))
+    }
+
+    /// Takes over an account as a commit left it.
+    pub(crate) fn remember(&self, account: Account) -> Caller {
+        let caller = Caller::new(account);
+        self.by_number.insert(caller.id(), caller.clone());
+        caller
+    }
+
+    /// Takes over a balance as a commit left it.
+    pub(crate) fn set_spendable(&self, id: UserId, balance: Kudos) {
+        if let Some(caller) = self.by_number.get(&id) {
+            caller.spendable.store(balance.hundredths(), Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets which keys belong to whom: some account has a new key.
+    pub(crate) fn forget_keys(&self) {
+        self.by_key.clear();
+    }
+}
+
+/// The refusal of a key that nobody has.
+pub(crate) fn unknown_key() -> EngineError {
+    EngineError::refused(
+        ReturnCode::InvalidApiKey,
+        "No user matches this API key: invalid API key. Register an account to get one.",
+    )
+}

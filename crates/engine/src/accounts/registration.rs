@@ -1,0 +1,124 @@
+//! How accounts come to be: registration, and test accounts for automated tests.
+
+use muster_protocol::{Kudos, TestUser, TestUserInput, UserId};
+use muster_store::{AccountChanges, ApiKeyHash, NewAccount, Role, Roles, SetBalance};
+use uuid::Uuid;
+
+use super::cache::Caller;
+use crate::{Engine, error::Result, keys::new_api_key, text};
+
+/// The longest user name, in characters.
+const NAME_LIMIT: usize = 30;
+/// Generations that an account may have queued.
+pub(super) const CONCURRENCY: i32 = 30;
+
+/// A key that was just made. It is shown once and kept nowhere.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// The public handle, `name#id`.
+    pub alias: String,
+    /// The key.
+    pub api_key: String,
+}
+
+impl Engine {
+    /// Registers a pseudonymous account: the key is its only credential.
+    ///
+    /// The name is cut to 30 characters and cleaned. `None` if nothing is left of it.
+    ///
+    /// # Errors
+    /// The database failed; no account was made.
+    pub async fn register(&self, name: &str) -> Result<Option<NewKey>> {
+        let username = text::clean(&text::truncate(name.trim(), NAME_LIMIT));
+        if username.is_empty() {
+            return Ok(None);
+        }
+        let external_id = Uuid::from_u128(self.random()).to_string();
+        let (caller, api_key) = self.make_account(username, external_id, Roles::NONE).await?;
+        Ok(Some(NewKey {
+            alias: caller.alias(),
+            api_key,
+        }))
+    }
+
+    /// Makes or refreshes an account for automated tests: same external id, same account, new key.
+    ///
+    /// # Errors
+    /// Only the database's.
+    pub async fn test_user(&self, input: TestUserInput) -> Result<TestUser> {
+        let username = text::clean(&input.username);
+        let external_id = text::clean(&input.oauth_id);
+        let existing = self.store.account_by_external_id(&external_id).await?;
+        let created = existing.is_none();
+        let (caller, api_key) = match existing {
+            None => self.make_account(username, external_id, Roles::NONE).await?,
+            Some(account) => {
+                let key = self.new_key();
+                let hash = ApiKeyHash::of(&self.config.key_salt, &key);
+                let account = self
+                    .store
+                    .journal()
+                    .rekey_account(account.id, hash, Some(username), self.clock.now())
+                    .await?;
+                self.accounts.forget_keys();
+                (self.accounts.remember(account), key)
+            }
+        };
+        let mut changes = AccountChanges::default();
+        match (input.moderator, input.trusted) {
+            (true, _) => changes.grant = Roles::of(&[Role::Moderator, Role::Trusted]),
+            (false, true) => {
+                changes.grant = Roles::of(&[Role::Trusted]);
+                changes.withdraw = Roles::of(&[Role::Moderator]);
+            }
+            (false, false) => changes.withdraw = Roles::of(&[Role::Moderator, Role::Trusted]),
+        }
+        changes.balance = input.kudos.map(|kudos| SetBalance {
+            key: format!("test-user:{}", Uuid::from_u128(self.random())),
+            spendable: Kudos::from_whole(kudos),
+        });
+        let caller = self.change_account(caller.id(), changes).await?;
+        Ok(TestUser {
+            api_key,
+            user_id: caller.id().to_string(),
+            username: caller.account().username.clone(),
+            alias: caller.alias(),
+            kudos: caller.spendable().whole() as f64,
+            trusted: caller.is_trusted(),
+            moderator: caller.has(Role::Moderator),
+            created,
+        })
+    }
+
+    pub(super) fn new_key(&self) -> String {
+        new_api_key(&mut *self.rng.lock())
+    }
+
+    pub(super) async fn make_account(
+        &self,
+        username: String,
+        external_id: String,
+        roles: Roles,
+    ) -> Result<(Caller, String)> {
+        let key = self.new_key();
+        let account = NewAccount {
+            username,
+            external_id,
+            key_hash: ApiKeyHash::of(&self.config.key_salt, &key),
+            roles,
+            concurrency: CONCURRENCY,
+            created: self.clock.now(),
+        };
+        let account = self.store.journal().register_account(account).await?;
+        Ok((self.accounts.remember(account), key))
+    }
+
+    pub(super) async fn change_account(&self, id: UserId, changes: AccountChanges) -> Result<Caller> {
+        let account = self
+            .store
+            .journal()
+            .set_account(id, changes, self.clock.now())
+            .await?;
+        Ok(self.accounts.remember(account))
+    }
+}

@@ -1,0 +1,56 @@
+//! [`EngineConfig`]: the horde's house rules.
+
+use std::time::Duration;
+
+use muster_kudos::income::{BridgeMultipliers, BridgeVersion, KnownBridge};
+
+/// The horde's house rules. `Default` is what a new private horde wants.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Salt of API-key hashes (`secret_key` of the reference server). Changing it makes every key
+    /// unknown.
+    pub key_salt: String,
+    /// Name of the account that the first start makes.
+    pub admin_name: String,
+    /// No new image or text requests.
+    pub maintenance: bool,
+    /// Allow `POST /api/v2/dev/test-user`.
+    pub test_accounts: bool,
+    /// Requests that name workers only go to workers that prioritise the requester, at a token
+    /// price (`HORDE_REQUIRE_MATCHED_TARGETING`).
+    pub matched_targeting: bool,
+    /// The share of a reward that each worker software earns.
+    pub bridge_multipliers: BridgeMultipliers,
+    /// Finished requests that stay in memory so that polling them costs no query.
+    pub remembered_requests: usize,
+    /// How often check-ins of workers are written down.
+    pub check_in_flush: Duration,
+    /// How often expired rows are pruned.
+    pub prune_interval: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            key_salt: "s0m3s3cr3t".to_owned(),
+            admin_name: "admin".to_owned(),
+            maintenance: false,
+            test_accounts: false,
+            matched_targeting: false,
+            bridge_multipliers: bridge_multipliers(),
+            remembered_requests: 20_000,
+            check_in_flush: Duration::from_secs(5),
+            prune_interval: Duration::from_mins(1),
+        }
+    }
+}
+
+/// The published table, and Muster's own worker, which is paid in full.
+fn bridge_multipliers() -> BridgeMultipliers {
+    let mut multipliers = BridgeMultipliers::default();
+    multipliers.known.push(KnownBridge {
+        name: "Muster Worker".to_owned(),
+        current_since: BridgeVersion::major(0),
+    });
+    multipliers
+}

@@ -1,0 +1,121 @@
+//! What happens without anyone asking: expiry, time-outs, writing down check-ins, pruning.
+//!
+//! One task runs them all. It sleeps until the board's next deadline or the next period, whichever
+//! comes first, and is woken when a nearer deadline appears. It ends when the engine is stopped.
+
+use std::time::Duration;
+
+use muster_dispatch::Due;
+use muster_protocol::{JobId, RequestId, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Engine, error::Result, live::LiveJobState};
+
+/// The longest sleep, so that a clock that was set is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Requests that one change forgets at most.
+const EXPIRY_BATCH: usize = 500;
+
+impl Engine {
+    /// Runs the background duties until `stop` is cancelled, then writes down what is left.
+    pub(crate) async fn run_duties(self, stop: CancellationToken) {
+        let mut flushed = self.clock.now();
+        let mut pruned = self.clock.now();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(self.next_deadline()) => {}
+            }
+            report("expiry and time-outs", self.serve_deadlines().await);
+            let now = self.clock.now();
+            if now.since(flushed) >= self.config.check_in_flush {
+                flushed = now;
+                report("writing check-ins", self.flush_check_ins().await);
+            }
+            if now.since(pruned) >= self.config.prune_interval {
+                pruned = now;
+                report("pruning", self.prune(now).await);
+            }
+        }
+        report("writing check-ins", self.flush_check_ins().await);
+    }
+
+    fn next_deadline(&self) -> Duration {
+        let due = self.live.lock().board.next_due();
+        due.map_or(LONGEST_SLEEP, |due| {
+            due.since(self.clock.now()).min(LONGEST_SLEEP)
+        })
+    }
+
+    /// Gives up what is past its time: requests and jobs. The background duties call it at the right
+    /// moments; tests call it after moving the clock.
+    ///
+    /// # Errors
+    /// The database failed; what was not given up yet is tried again.
+    pub async fn serve_deadlines(&self) -> Result<()> {
+        let now = self.clock.now();
+        let due = self.live.lock().board.due(now);
+        let mut expired = Vec::new();
+        for event in due {
+            match event {
+                Due::RequestExpired(request) => expired.push(request),
+                Due::JobTimedOut(job) => self.time_out(job).await?,
+            }
+        }
+        self.expire(expired, now).await
+    }
+
+    async fn time_out(&self, job: JobId) -> Result<()> {
+        let found = {
+            let live = self.live.lock();
+            live.job(job)
+                .filter(|(_, job)| matches!(job.state, LiveJobState::Processing))
+                .map(|(request, job)| (request.id, job.worker, job.fake, request.counts().faulted))
+        };
+        match found {
+            Some((request, worker, fake, faulted)) => {
+                self.give_up_job(job, request, worker, fake, faulted).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn expire(&self, requests: Vec<RequestId>, now: Timestamp) -> Result<()> {
+        for batch in requests.chunks(EXPIRY_BATCH) {
+            let expired = self.store.journal().expire_requests(batch.to_vec(), now).await?;
+            let mut live = self.live.lock();
+            for request in expired.deleted {
+                live.remove(request);
+            }
+            for (request, expiry) in expired.kept {
+                live.extend(request, expiry);
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush_check_ins(&self) -> Result<()> {
+        let check_ins = self.workers.take_dirty();
+        Ok(self.store.journal().check_in_workers(check_ins).await?)
+    }
+
+    /// Forgets finished requests whose time is over. They are not on the board any more, so nothing
+    /// else reminds the engine of them.
+    async fn prune(&self, now: Timestamp) -> Result<()> {
+        loop {
+            let expired = self.store.expired_requests(now, EXPIRY_BATCH as u64).await?;
+            let last = expired.len() < EXPIRY_BATCH;
+            self.expire(expired, now).await?;
+            if last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn report(duty: &str, outcome: Result<()>) {
+    if let Err(error) = outcome {
+        tracing::error!(%error, duty, "a background duty failed; it is tried again");
+    }
+}

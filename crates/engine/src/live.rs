@@ -1,0 +1,273 @@
+//! [`Live`]: the requests and jobs in memory, and the board that decides over them.
+//!
+//! One short lock guards all of it. Nothing in here waits or does I/O; whoever changes it has
+//! made the change durable before, or takes it back if that fails.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use muster_dispatch::{Board, image::Image};
+use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId, WorkerId, image::Metadata};
+
+use crate::requests::ImageRequest;
+
+/// All that is live, and some that is finished but still asked for.
+pub(crate) struct Live {
+    pub(crate) board: Board<Image>,
+    requests: HashMap<RequestId, LiveRequest>,
+    jobs: HashMap<JobId, RequestId>,
+    by_user: HashMap<UserId, Vec<RequestId>>,
+    /// Requests with nothing left to do, oldest first.
+    finished: VecDeque<RequestId>,
+    remembered: usize,
+}
+
+/// A request in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveRequest {
+    pub(crate) id: RequestId,
+    pub(crate) spec: Arc<ImageRequest>,
+    pub(crate) user: UserId,
+    pub(crate) expiry: Timestamp,
+    /// Jobs that no worker has taken yet.
+    pub(crate) slots: u32,
+    /// Jobs asked for; after a cancellation, jobs delivered.
+    pub(crate) total: u32,
+    pub(crate) faulted: bool,
+    pub(crate) cancelled: bool,
+    pub(crate) consumed: Kudos,
+    /// Price of one job before multipliers.
+    pub(crate) price: f64,
+    /// Pixelsteps of one job.
+    pub(crate) things: u64,
+    pub(crate) jobs: Vec<LiveJob>,
+    /// Whether any online worker can serve it, and when that was found out.
+    pub(crate) possible: Option<(Timestamp, bool)>,
+}
+
+/// A job in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveJob {
+    pub(crate) id: JobId,
+    pub(crate) worker: WorkerId,
+    pub(crate) model: Arc<str>,
+    pub(crate) started: Timestamp,
+    /// When it counts as lost.
+    pub(crate) deadline: Timestamp,
+    /// A decoy: counted nowhere.
+    pub(crate) fake: bool,
+    pub(crate) state: LiveJobState,
+}
+
+/// Where a job in memory is.
+#[derive(Clone, Debug)]
+pub(crate) enum LiveJobState {
+    Processing,
+    Done(Arc<Delivered>),
+    Faulted,
+}
+
+/// What a worker delivered.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivered {
+    /// `R2` for an object, else the text that the worker sent.
+    pub(crate) result: String,
+    pub(crate) seed: i64,
+    pub(crate) metadata: Vec<Metadata>,
+    pub(crate) censored: bool,
+}
+
+/// The jobs of a request by state, decoys left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct JobCounts {
+    pub(crate) finished: u32,
+    pub(crate) processing: u32,
+    pub(crate) faulted: u32,
+}
+
+impl LiveRequest {
+    pub(crate) fn counts(&self) -> JobCounts {
+        let mut counts = JobCounts::default();
+        for job in self.jobs.iter().filter(|job| !job.fake) {
+            match job.state {
+                LiveJobState::Processing => counts.processing += 1,
+                LiveJobState::Done(_) => counts.finished += 1,
+                LiveJobState::Faulted => counts.faulted += 1,
+            }
+        }
+        counts
+    }
+
+    /// Whether nothing more will come: given up, or all slots taken and nothing in progress.
+    pub(crate) fn is_done(&self) -> bool {
+        self.faulted || (self.slots == 0 && self.counts().processing == 0)
+    }
+
+    pub(crate) fn job(&self, id: JobId) -> Option<&LiveJob> {
+        self.jobs.iter().find(|job| job.id == id)
+    }
+
+    fn job_mut(&mut self, id: JobId) -> Option<&mut LiveJob> {
+        self.jobs.iter_mut().find(|job| job.id == id)
+    }
+}
+
+impl Live {
+    /// Nothing yet. `remembered`: finished requests to keep; `matched_targeting`: requests that name
+    /// workers only go to those that prioritise their requester.
+    pub(crate) fn new(remembered: usize, matched_targeting: bool) -> Self {
+        Self {
+            board: Board::new().with_matched_targeting(matched_targeting),
+            requests: HashMap::new(),
+            jobs: HashMap::new(),
+            by_user: HashMap::new(),
+            finished: VecDeque::new(),
+            remembered,
+        }
+    }
+
+    pub(crate) fn request(&self, id: RequestId) -> Option<&LiveRequest> {
+        self.requests.get(&id)
+    }
+
+    pub(crate) fn request_mut(&mut self, id: RequestId) -> Option<&mut LiveRequest> {
+        self.requests.get_mut(&id)
+    }
+
+    /// A job with its request.
+    pub(crate) fn job(&self, id: JobId) -> Option<(&LiveRequest, &LiveJob)> {
+        let request = self.requests.get(self.jobs.get(&id)?)?;
+        Some((request, request.job(id)?))
+    }
+
+    /// The requests of an account that are in memory.
+    pub(crate) fn requests_of(&self, user: UserId) -> Vec<RequestId> {
+        self.by_user.get(&user).cloned().unwrap_or_default()
+    }
+
+    /// How many requests are in memory.
+    pub(crate) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Takes a request in. The caller puts it on the board.
+    pub(crate) fn insert(&mut self, request: LiveRequest) {
+        for job in &request.jobs {
+            self.jobs.insert(job.id, request.id);
+        }
+        self.by_user.entry(request.user).or_default().push(request.id);
+        self.requests.insert(request.id, request);
+    }
+
+    /// Takes a request in that was on the board before a restart, with its jobs in progress.
+    pub(crate) fn restore(&mut self, request: LiveRequest) {
+        for job in request
+            .jobs
+            .iter()
+            .filter(|job| matches!(job.state, LiveJobState::Processing))
+        {
+            self.board.start_job(job.id, request.id, job.worker, job.deadline);
+        }
+        self.insert(request);
+    }
+
+    /// Takes a started job in.
+    pub(crate) fn start_job(&mut self, request: RequestId, job: LiveJob) {
+        self.board.start_job(job.id, request, job.worker, job.deadline);
+        self.jobs.insert(job.id, request);
+        if let Some(request) = self.requests.get_mut(&request) {
+            request.jobs.push(job);
+        }
+    }
+
+    /// Marks a job as delivered or given up.
+    pub(crate) fn end_job(&mut self, id: JobId, state: LiveJobState) {
+        self.board.finish_job(id);
+        let Some(request) = self
+            .jobs
+            .get(&id)
+            .and_then(|request| self.requests.get_mut(request))
+        else {
+            return;
+        };
+        if let Some(job) = request.job_mut(id) {
+            job.state = state;
+        }
+        let request = request.id;
+        self.settle(request);
+    }
+
+    /// Gives slots back to the queue: of a lost reservation or a failed job.
+    pub(crate) fn return_slots(&mut self, id: RequestId, slots: u32) {
+        if let Some(request) = self.requests.get_mut(&id)
+            && !request.faulted
+            && !request.cancelled
+        {
+            request.slots += slots;
+            self.board.release(id, slots);
+        }
+    }
+
+    /// Stops handing out jobs of a request. Jobs in progress may still be delivered.
+    pub(crate) fn stop(&mut self, id: RequestId, faulted: bool) {
+        let Some(request) = self.requests.get_mut(&id) else {
+            return;
+        };
+        request.slots = 0;
+        if faulted {
+            request.faulted = true;
+        } else {
+            request.cancelled = true;
+            request.total = request.counts().finished;
+        }
+        self.board.cancel(id);
+        self.settle(id);
+    }
+
+    /// Moves the expiry of a request, never backwards.
+    pub(crate) fn extend(&mut self, id: RequestId, expiry: Timestamp) {
+        if let Some(request) = self.requests.get_mut(&id)
+            && expiry > request.expiry
+        {
+            request.expiry = expiry;
+            self.board.set_expiry(id, expiry);
+        }
+    }
+
+    /// Forgets a request.
+    pub(crate) fn remove(&mut self, id: RequestId) {
+        self.board.remove(id);
+        let Some(request) = self.requests.remove(&id) else {
+            return;
+        };
+        for job in &request.jobs {
+            self.board.finish_job(job.id);
+            self.jobs.remove(&job.id);
+        }
+        if let Some(requests) = self.by_user.get_mut(&request.user) {
+            requests.retain(|other| *other != id);
+            if requests.is_empty() {
+                self.by_user.remove(&request.user);
+            }
+        }
+    }
+
+    /// Takes a request off the board when nothing is left to do for it. It stays in memory for those
+    /// who ask for its results, until too many newer ones have come.
+    pub(crate) fn settle(&mut self, id: RequestId) {
+        let Some(request) = self.requests.get(&id) else {
+            return;
+        };
+        if request.slots > 0 || request.counts().processing > 0 || self.board.remove(id).is_none() {
+            return;
+        }
+        self.finished.push_back(id);
+        while self.finished.len() > self.remembered {
+            if let Some(oldest) = self.finished.pop_front() {
+                self.remove(oldest);
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What clients do with requests: submit them, follow them, cancel them.
+
+mod progress;
+mod rules;
+mod seed;
+mod spec;
+mod submit;
+mod warnings;
+
+pub(crate) use spec::ImageRequest;
+pub(crate) use submit::LIFETIME;
+pub use submit::Submission;

@@ -1,0 +1,346 @@
+//! The rules an image request must keep, beyond the shape that its schema enforces.
+//!
+//! The order of the checks is that of the documented API (spec: image, sections 5.3 and 5.5):
+//! clients see the first rule that a request breaks.
+
+use std::str::FromStr;
+
+use muster_protocol::{
+    ReturnCode,
+    image::{Baseline, Params, PostProcessor, RequestInput, SourceProcessing, Workflow},
+};
+use muster_store::Role;
+use serde_json::Value;
+
+use crate::{EngineError, accounts::Caller, error::Result, models::ModelReference};
+
+/// Models that make something of another picture.
+const NEED_A_SOURCE: [&str; 2] = ["Stable Diffusion 2 Depth", "pix2pix"];
+/// What occurs in the names of models that belong to one account.
+const SPECIAL_MODEL: &str = "horde_special";
+/// A `Client-Agent` that was copied from an example.
+const EXAMPLE_AGENT: &str = "My-Project:v0.0.1:My-Contact";
+/// The most words in a prompt.
+const PROMPT_WORDS: usize = 7500;
+
+fn refuse(code: ReturnCode, message: impl Into<String>) -> Result<()> {
+    Err(EngineError::refused(code, message))
+}
+
+/// No text that is kept may contain NUL, which databases do not store.
+pub(crate) fn check_texts(input: &RequestInput) -> Result<()> {
+    let params = &input.params;
+    let optional = [&input.proxied_account, &input.webhook, &input.style, &params.seed];
+    let loras = params.loras.iter().flatten();
+    let tis = params.tis.iter().flatten();
+    let mut texts = std::iter::once(&input.prompt)
+        .chain(&input.models)
+        .chain(&input.workers)
+        .chain(optional.into_iter().flatten())
+        .chain(loras.flat_map(|lora| std::iter::once(&lora.name).chain(&lora.inject_trigger)))
+        .chain(tis.map(|ti| &ti.name))
+        .chain(
+            params
+                .extra_texts
+                .iter()
+                .flatten()
+                .flat_map(|extra| [&extra.text, &extra.reference]),
+        );
+    let free_form = params
+        .special
+        .iter()
+        .flatten()
+        .any(|(name, value)| has_nul(name) || value_has_nul(value))
+        || [&params.control_strength, &params.init_as_image]
+            .into_iter()
+            .flatten()
+            .any(value_has_nul);
+    if texts.any(|text| has_nul(text)) || free_form {
+        return refuse(
+            ReturnCode::NulByteInPayload,
+            "The request contains a NUL character, which cannot be stored.",
+        );
+    }
+    Ok(())
+}
+
+fn has_nul(text: &str) -> bool {
+    text.contains('\0')
+}
+
+fn value_has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => has_nul(text),
+        Value::Array(items) => items.iter().any(value_has_nul),
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, value)| has_nul(name) || value_has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Styles come before everything else, for they may name the account that pays.
+pub(crate) fn check_style(input: &RequestInput) -> Result<()> {
+    if input.style.is_some() {
+        return refuse(ReturnCode::StyleNotFound, "There is no such style.");
+    }
+    Ok(())
+}
+
+/// Results are announced over secure connections only.
+pub(crate) fn check_webhook(input: &RequestInput) -> Result<()> {
+    if let Some(webhook) = &input.webhook
+        && !webhook.starts_with("https://")
+    {
+        return refuse(ReturnCode::BadRequest, "A webhook must be an https address.");
+    }
+    Ok(())
+}
+
+/// What depends on who is asking.
+pub(crate) fn check_account(input: &RequestInput, caller: &Caller) -> Result<()> {
+    if input
+        .proxied_account
+        .as_deref()
+        .is_some_and(|account| !account.is_empty())
+        && !caller.has(Role::Service)
+    {
+        return refuse(
+            ReturnCode::OnlyServiceAccountProxy,
+            "Only service accounts can name a proxied account.",
+        );
+    }
+    not_yet(input.webhook.is_some(), "webhooks")?;
+    not_yet(
+        input.source_image.is_some() || !input.extra_source_images.is_empty(),
+        "source images",
+    )
+}
+
+/// Says so when a request asks for what this version cannot do, rather than do something else.
+fn not_yet(asked: bool, what: &str) -> Result<()> {
+    if asked {
+        return refuse(
+            ReturnCode::BadRequest,
+            format!("This server does not support {what} yet."),
+        );
+    }
+    Ok(())
+}
+
+/// Exact seeds for several pictures are for those whom the horde knows.
+pub(crate) fn check_batching(input: &RequestInput, caller: &Caller) -> Result<()> {
+    if input.params.n.unwrap_or(1) > 1 && input.disable_batching && !caller.is_trusted() {
+        return refuse(
+            ReturnCode::RequiresTrust,
+            "Only trusted accounts can disable batching.",
+        );
+    }
+    Ok(())
+}
+
+/// What depends on the parameters.
+pub(crate) fn check_params(input: &RequestInput, caller: &Caller, models: &ModelReference) -> Result<()> {
+    use Baseline::{Flux1, QwenImage, StableCascade, ZImageTurbo};
+    let params = &input.params;
+    let any = |test: fn(Baseline) -> bool| input.models.iter().any(|model| test(models.baseline(model)));
+    if params.hires_fix == Some(true) && any(|family| matches!(family, Flux1 | QwenImage | ZImageTurbo)) {
+        return refuse(
+            ReturnCode::HiResMismatch,
+            "Models of this family do not work with hires_fix.",
+        );
+    }
+    check_additions(params)?;
+    if params.transparent == Some(true) && any(|family| !is_plain(family)) {
+        return refuse(
+            ReturnCode::InvalidTransparencyModel,
+            "Models of this family cannot leave the background transparent.",
+        );
+    }
+    if params.workflow == Some(Workflow::QrCode) && any(|family| !is_plain(family)) {
+        return refuse(
+            ReturnCode::ControlNetMismatchWorkflow,
+            "Models of this family do not work with the qr_code workflow.",
+        );
+    }
+    if input.prompt.split_whitespace().count() > PROMPT_WORDS {
+        return refuse(
+            ReturnCode::InvalidPromptSize,
+            format!("A prompt has at most {PROMPT_WORDS} words."),
+        );
+    }
+    if input
+        .models
+        .iter()
+        .any(|model| PostProcessor::from_str(model).is_ok())
+    {
+        return refuse(
+            ReturnCode::UnexpectedModelName,
+            "A post-processor is no model; name it in post_processing.",
+        );
+    }
+    if params
+        .post_processing
+        .iter()
+        .flatten()
+        .filter(|step| step.is_upscaler())
+        .count()
+        > 1
+    {
+        return refuse(ReturnCode::TooManyUpscalers, "A request can have one upscaler.");
+    }
+    if let Some(cfg_scale) = params.cfg_scale
+        && ((cfg_scale * 100.0).round() / 100.0 - cfg_scale).abs() > 1e-9
+    {
+        return refuse(ReturnCode::BadCfgDecimals, "cfg_scale has at most two decimals.");
+    }
+    check_special(input, caller)?;
+    check_source(input)?;
+    if input.source_processing == SourceProcessing::Remix && any(|family| family != StableCascade) {
+        return refuse(
+            ReturnCode::InvalidRemix,
+            "Only Stable Cascade can remix pictures.",
+        );
+    }
+    check_workflow(params)?;
+    if input
+        .models
+        .iter()
+        .any(|model| NEED_A_SOURCE.contains(&model.as_str()))
+    {
+        return refuse(
+            ReturnCode::SourceImageRequiredForModel,
+            "This model needs a source image.",
+        );
+    }
+    Ok(())
+}
+
+/// The families that can do the most.
+fn is_plain(family: Baseline) -> bool {
+    matches!(family, Baseline::StableDiffusion1 | Baseline::StableDiffusionXl)
+}
+
+/// `LoRAs` and textual inversions.
+fn check_additions(params: &Params) -> Result<()> {
+    if params.loras.as_ref().is_some_and(|loras| loras.len() > 5) {
+        return refuse(ReturnCode::TooManyLoras, "A request can have five LoRAs.");
+    }
+    let bad_version =
+        |name: &str, is_version| is_version && !name.bytes().all(|character| character.is_ascii_digit());
+    if params
+        .loras
+        .iter()
+        .flatten()
+        .any(|lora| bad_version(&lora.name, lora.is_version))
+    {
+        return refuse(
+            ReturnCode::BadLoraVersion,
+            "The name of a LoRA version is a number.",
+        );
+    }
+    if params.tis.as_ref().is_some_and(|tis| tis.len() > 20) {
+        return refuse(
+            ReturnCode::TooManyTis,
+            "A request can have twenty textual inversions.",
+        );
+    }
+    Ok(())
+}
+
+/// Models that belong to one account, and parameters of all kinds, are for accounts with the special role.
+fn check_special(input: &RequestInput, caller: &Caller) -> Result<()> {
+    let is_special = caller.has(Role::Special);
+    let has_params = input
+        .params
+        .special
+        .as_ref()
+        .is_some_and(|special| !special.is_empty());
+    for model in input.models.iter().filter(|model| model.contains(SPECIAL_MODEL)) {
+        let owner = model.split_once("::").map(|(_, owner)| owner);
+        match owner {
+            _ if !is_special => {
+                return refuse(ReturnCode::Forbidden, "Special models need the special role.");
+            }
+            None => {
+                return refuse(
+                    ReturnCode::SpecialMissingUsername,
+                    "A special model's name ends with :: and its owner's name with number.",
+                );
+            }
+            Some(owner) if owner != caller.alias() => {
+                return refuse(
+                    ReturnCode::Forbidden,
+                    "This special model belongs to another account.",
+                );
+            }
+            Some(_) if !has_params => {
+                return refuse(
+                    ReturnCode::SpecialMissingPayload,
+                    "Special models need special parameters.",
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    if has_params && !is_special {
+        return refuse(
+            ReturnCode::BadRequest,
+            "Special parameters need the special role.",
+        );
+    }
+    Ok(())
+}
+
+/// What needs a source image, while there is none.
+fn check_source(input: &RequestInput) -> Result<()> {
+    if input.source_mask.is_some() && input.source_image.is_none() {
+        return refuse(
+            ReturnCode::SourceMaskUnnecessary,
+            "A source mask needs a source image.",
+        );
+    }
+    if input.params.control_type.is_some() && input.source_image.is_none() {
+        return refuse(
+            ReturnCode::ControlNetSourceMissing,
+            "A control type needs a source image.",
+        );
+    }
+    Ok(())
+}
+
+/// What a workflow needs.
+fn check_workflow(params: &Params) -> Result<()> {
+    let texts = params.extra_texts.as_deref().unwrap_or_default();
+    if params.workflow == Some(Workflow::QrCode) {
+        if !texts.iter().any(|text| text.reference == "qr_code") {
+            return refuse(
+                ReturnCode::MissingExtraTexts,
+                "The qr_code workflow needs an extra text with the reference qr_code.",
+            );
+        }
+    } else if !texts.is_empty() {
+        return refuse(
+            ReturnCode::InvalidExtraTexts,
+            "Extra texts are for the qr_code workflow.",
+        );
+    }
+    if params.init_as_image.is_some() && params.return_control_map == Some(true) {
+        return refuse(
+            ReturnCode::ControlNetInvalidPayload,
+            "A control map cannot be returned together with init_as_image.",
+        );
+    }
+    Ok(())
+}
+
+/// Programs that nobody has named properly.
+pub(crate) fn check_client_agent(client_agent: &str) -> Result<()> {
+    if client_agent == EXAMPLE_AGENT {
+        return refuse(
+            ReturnCode::BannedClientAgent,
+            "This Client-Agent is an example from the documentation. Please name your program.",
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! `generate/async`: accept a request, price it, make it durable, put it on the board.
+
+use std::{sync::Arc, time::Duration};
+
+use muster_dispatch::Ticket;
+use muster_kudos::{
+    image::settlement,
+    priority::{Payer, initial_priority},
+    rounding::round0,
+};
+use muster_protocol::{
+    Kudos, RequestId, ReturnCode, Timestamp, UserId, WorkKind, WorkerId,
+    image::{RequestAccepted, RequestInput, Warning, WarningCode},
+};
+use muster_store::{
+    EventKind, KudosAction, LedgerEvent, NewRequest, RecordKind, RecordTally, Role, SystemAccount, Tallies,
+    UserTally,
+};
+use uuid::Uuid;
+
+use super::{rules, spec::ImageRequest, warnings};
+use crate::{Call, Engine, EngineError, accounts::Caller, error::Result, live::LiveRequest};
+
+/// How long a request waits without anything happening to it.
+pub(crate) const LIFETIME: Duration = Duration::from_mins(20);
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Submission {
+    /// It is in the queue (202).
+    Accepted(RequestAccepted),
+    /// Only its price was asked for (200).
+    DryRun(RequestAccepted),
+}
+
+impl Engine {
+    /// Accepts an image request into the queue, or tells its price.
+    ///
+    /// When this returns, the request and its tax are durable.
+    ///
+    /// # Errors
+    /// Every rule of the image API, in its documented order; see `requests::rules`.
+    pub async fn submit_image_request(&self, call: &Call, input: RequestInput) -> Result<Submission> {
+        call.key()?;
+        rules::check_texts(&input)?;
+        rules::check_style(&input)?;
+        if self.config.maintenance {
+            let message = "The horde is in maintenance mode and takes no new requests.";
+            return Err(EngineError::refused(ReturnCode::MaintenanceMode, message));
+        }
+        rules::check_webhook(&input)?;
+        let caller = self.caller(call).await?;
+        rules::check_account(&input, &caller)?;
+        let workers = self.named_workers(&input.workers)?;
+        rules::check_batching(&input, &caller)?;
+        let count = input.params.n.unwrap_or(1);
+        self.check_concurrency(&caller, &input, count)?;
+        rules::check_params(&input, &caller, &self.models)?;
+        rules::check_client_agent(&call.client_agent)?;
+
+        let warnings = warnings::unsuitable_parameters(&input, &self.models);
+        let dry_run = input.dry_run;
+        let spec = ImageRequest::new(
+            input,
+            workers,
+            caller.is_trusted(),
+            &self.models,
+            &mut *self.rng.lock(),
+        );
+        let price = self.pricing.base_price(&spec.priced());
+        if dry_run {
+            let kudos = round0(self.estimate(&spec, price, count));
+            return Ok(Submission::DryRun(RequestAccepted {
+                id: None,
+                kudos,
+                message: None,
+                warnings: Vec::new(),
+            }));
+        }
+        let mut accepted = self.activate(call, &caller, spec, price, count).await?;
+        accepted.warnings.extend(warnings);
+        accepted.warnings.sort_by_key(|warning| warning.code);
+        Ok(Submission::Accepted(accepted))
+    }
+
+    /// What the whole request will cost at most, as dry runs tell it.
+    fn estimate(&self, spec: &ImageRequest, price: f64, count: u32) -> f64 {
+        let family = self
+            .models
+            .baseline(spec.models.first().map_or("SDXL 1.0", |model| model));
+        settlement::estimate(price, &spec.priced(), count, family, spec.terms())
+    }
+
+    async fn activate(
+        &self,
+        call: &Call,
+        caller: &Caller,
+        spec: ImageRequest,
+        price: f64,
+        count: u32,
+    ) -> Result<RequestAccepted> {
+        let now = self.clock.now();
+        let id = RequestId(Uuid::from_u128(self.random()));
+        let balance = caller.spendable();
+        let priority = initial_priority(Payer {
+            balance,
+            flagged: caller.has(Role::Flagged),
+            shared_key_exhausted: false,
+        });
+        let tax = settlement::activation_tax(&spec.priced());
+        let spec = Arc::new(spec);
+        let demand = spec.demand(&self.models, Kudos::from_f64(price), caller.available());
+        let things = demand.things();
+
+        let request = NewRequest {
+            id,
+            kind: WorkKind::Image,
+            user: caller.id(),
+            shared_key: None,
+            created: now,
+            expiry: now + LIFETIME,
+            jobs_total: count as i32,
+            priority,
+            price,
+            consumed: tax,
+            things: i64::try_from(things).unwrap_or(i64::MAX),
+            client_agent: call.client_agent.clone(),
+            ip: Some(call.address.to_string()),
+            webhook: None,
+            payload: serde_json::to_value(&*spec).expect("a request is plain data"),
+            event: Some(tax_event(id, caller, tax, now)),
+            tallies: tax_tallies(caller.id(), tax, now),
+        };
+        let created = self.store.journal().create_request(request).await?;
+        self.learn_balances(&created.balances);
+
+        let mut live = self.live.lock();
+        live.insert(LiveRequest {
+            id,
+            spec: Arc::clone(&spec),
+            user: caller.id(),
+            expiry: now + LIFETIME,
+            slots: count,
+            total: count,
+            faulted: false,
+            cancelled: false,
+            consumed: tax,
+            price,
+            things,
+            jobs: Vec::new(),
+            possible: None,
+        });
+        live.board.insert(Ticket {
+            request: id,
+            requester: caller.id(),
+            priority,
+            created: now,
+            expires: now + LIFETIME,
+            slots: count,
+            things,
+            models: spec.models.clone(),
+            workers: spec.worker_list(),
+            demand,
+        });
+        drop(live);
+        self.wake_duties();
+        Ok(self.acceptance(id, price))
+    }
+
+    /// The answer to an accepted request, with a warning if nobody online can serve it.
+    fn acceptance(&self, id: RequestId, price: f64) -> RequestAccepted {
+        let mut accepted = RequestAccepted {
+            id: Some(id),
+            kudos: round0(price),
+            message: None,
+            warnings: Vec::new(),
+        };
+        if !self.is_possible(id) {
+            let message = "No worker that is online can serve this request. It waits for 20 minutes; a smaller \
+                           picture or another model may be served sooner.";
+            accepted.message = Some(message.to_owned());
+            accepted.warnings.push(Warning {
+                code: WarningCode::NoAvailableWorker,
+                message: message.to_owned(),
+            });
+        }
+        accepted
+    }
+
+    /// The workers that a request names; the first five count, but all must exist.
+    fn named_workers(&self, names: &[String]) -> Result<Vec<WorkerId>> {
+        const COUNTED: usize = 5;
+        let workers: Vec<WorkerId> = names
+            .iter()
+            .map(|name| {
+                let known = name.parse().ok().filter(|id| self.workers.exists(*id));
+                known.ok_or_else(|| {
+                    let message = format!(
+                        "There is no worker with the id {}.",
+                        crate::text::truncate(name, 64)
+                    );
+                    EngineError::refused(ReturnCode::WorkerNotFound, message)
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(workers.into_iter().take(COUNTED).collect())
+    }
+
+    /// How much one account may have in the queue. What the anonymous account has waiting for other
+    /// models does not count against a request.
+    fn check_concurrency(&self, caller: &Caller, input: &RequestInput, count: u32) -> Result<()> {
+        let limit = u64::from(caller.account().concurrency.max(0).unsigned_abs());
+        let live = self.live.lock();
+        let waiting = if caller.id().is_anonymous() {
+            let models: Vec<Arc<str>> = input
+                .models
+                .iter()
+                .map(|model| Arc::from(model.as_str()))
+                .collect();
+            live.board.pending_anonymous(&models)
+        } else {
+            live.board.pending_slots(caller.id())
+        };
+        drop(live);
+        if waiting + u64::from(count) <= limit {
+            return Ok(());
+        }
+        let hint = if caller.id().is_anonymous() {
+            " Register an account to be counted alone."
+        } else {
+            ""
+        };
+        let message = format!("Too many parallel requests ({waiting}/{limit}).{hint}");
+        Err(EngineError::refused(ReturnCode::TooManyPrompts, message))
+    }
+}
+
+/// The tax: from the requester to nobody.
+fn tax_event(request: RequestId, caller: &Caller, tax: Kudos, at: Timestamp) -> LedgerEvent {
+    LedgerEvent::new(format!("activate:{request}"), EventKind::Generation, at)
+        .of_request(request)
+        .with_floor(caller.id(), -tax, caller.kind().floor())
+        .with(SystemAccount::Burn, tax)
+}
+
+fn tax_tallies(user: UserId, tax: Kudos, at: Timestamp) -> Tallies {
+    Tallies {
+        totals: vec![UserTally {
+            user,
+            action: KudosAction::Accumulated,
+            amount: -tax,
+        }],
+        records: vec![RecordTally {
+            user,
+            record: RecordKind::Request,
+            kind: WorkKind::Image,
+            amount: 1.0,
+        }],
+        workers: Vec::new(),
+        active: if user.is_anonymous() {
+            Vec::new()
+        } else {
+            vec![(user, at)]
+        },
+    }
+}

@@ -1,0 +1,8 @@
+//! Workers: who is there, what each can do, how fast it is.
+
+mod check_in;
+mod online;
+mod registry;
+mod settings;
+
+pub(crate) use registry::{Registry, SharedWorker, Worker};
