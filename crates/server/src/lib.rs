@@ -1,1 +1,91 @@
-//! server (see ARCHITECTURE.md).
+//! How the horde is reached: routes, errors as JSON, the API's description, pages.
+//!
+//! No business rule lives here. A handler reads: extract, call one function of the engine, respond.
+//!
+//! | module | what is in it |
+//! | --- | --- |
+//! | [`http`] | conventions of the API that no single route owns: addresses, limits, headers, masks, errors |
+//! | `routes` | one file for each resource |
+//! | `description` | the machine-readable description of the API |
+//! | `failure` | what an engine error becomes on the wire |
+
+mod description;
+mod failure;
+pub mod http;
+mod routes;
+
+use std::{future::Future, net::SocketAddr, sync::Arc};
+
+use axum::{Router, serve::ListenerExt as _};
+use muster_engine::Engine;
+use tokio::net::TcpListener;
+
+use crate::http::{
+    AddressRules, MemoryStore, NoPasskeys, NodeName, PrivilegedAddresses, RateLimiter, with_conventions,
+};
+
+/// Version of the server software, as `heartbeat` and the `Horde-Node` header tell it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How a node presents itself and whom it believes.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Title of the horde on pages and in the API's description.
+    pub title: String,
+    /// Name of this node in the `Horde-Node` header.
+    pub node: String,
+    /// Port of this node in the `Horde-Node` header.
+    pub port: u16,
+    /// Reverse proxies of the operator in front of the server.
+    pub trusted_hops: usize,
+    /// Count requests and refuse those beyond the limits.
+    pub rate_limits: bool,
+}
+
+/// What every handler can use.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    pub(crate) engine: Engine,
+    pub(crate) title: Arc<str>,
+}
+
+/// All routes of the server with the conventions around them.
+pub fn router(engine: Engine, config: &ServerConfig) -> Router {
+    let limiter = if config.rate_limits {
+        let clock = engine.clone();
+        let privileged = Arc::new(PrivilegedAddresses::default());
+        RateLimiter::new(MemoryStore::default(), privileged, move || clock.clock().now())
+    } else {
+        RateLimiter::disabled()
+    };
+    let state = AppState {
+        engine,
+        title: config.title.as_str().into(),
+    };
+    let addresses = AddressRules {
+        trusted_hops: config.trusted_hops,
+        passkeys: Arc::new(NoPasskeys),
+    };
+    let node = NodeName::new(&config.node, config.port, VERSION);
+    with_conventions(routes::all(&limiter).with_state(state), node, addresses)
+}
+
+/// Serves until `stop` is ready, then takes no more connections, finishes what is in flight and
+/// returns.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let listener = listener.tap_io(|connection| {
+        // Answers are small and written at once; waiting to fill a packet only delays them.
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "the connection keeps its delay");
+        }
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
+}

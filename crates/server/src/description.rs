@@ -1,0 +1,114 @@
+//! The machine-readable description of the API, generated from the types and handlers themselves.
+
+use std::sync::LazyLock;
+
+use axum::{
+    extract::State,
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use muster_protocol::{RequestError, RequestValidationError, image, request_schemas};
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+
+use crate::{AppState, http::json::CONTENT_TYPE_JSON, routes};
+
+/// Version of the API that the server speaks.
+const API_VERSION: &str = "2.5";
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        routes::generate::submit,
+        routes::generate::check,
+        routes::generate::status,
+        routes::generate::cancel,
+        routes::generate::pop,
+        routes::generate::deliver,
+        routes::users::find,
+        routes::status::heartbeat,
+        routes::dev::test_user,
+    ),
+    components(schemas(RequestError, RequestValidationError)),
+    tags((name = "v2", description = "AI Horde API, version 2"), (name = "dev", description = "For automated tests")),
+)]
+struct Description;
+
+/// `GET /api/swagger.json`
+pub(crate) async fn document(State(state): State<AppState>) -> Response {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(describe);
+    let mut document = DOCUMENT.clone();
+    document["info"]["title"] = state.title.as_ref().into();
+    (
+        [(CONTENT_TYPE, CONTENT_TYPE_JSON)],
+        Bytes::from(document.to_string()),
+    )
+        .into_response()
+}
+
+/// The description with the request bodies as they are enforced.
+fn describe() -> Value {
+    let mut document = serde_json::to_value(Description::openapi()).expect("a description is plain data");
+    document["info"] = json!({
+        "title": "AI Horde",
+        "version": API_VERSION,
+        "license": { "name": "AGPL-3.0-or-later" },
+    });
+    document["servers"] = json!([{ "url": "/api" }]);
+    if let Some(Value::Object(schemas)) = document.pointer_mut("/components/schemas") {
+        schemas.extend(enforced());
+    }
+    document
+}
+
+fn enforced() -> Map<String, Value> {
+    let mut schemas = request_schemas::<image::RequestInput>();
+    schemas.extend(request_schemas::<image::PopInput>());
+    schemas.extend(request_schemas::<image::SubmitInput>());
+    schemas
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All `$ref`s below a value.
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            Value::Object(members) => {
+                if let Some(Value::String(target)) = members.get("$ref") {
+                    found.push(target.clone());
+                }
+                members.values().for_each(|member| references(member, found));
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_resolves() {
+        let document = describe();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 20);
+        for target in found {
+            let pointer = target.strip_prefix('#').expect("a local reference");
+            assert!(document.pointer(pointer).is_some(), "{target}");
+        }
+    }
+
+    #[test]
+    fn what_workers_look_for_is_there() {
+        let document = describe();
+        let kinds = document.pointer("/components/schemas/GenerationMetadataStable/properties/type");
+        assert!(kinds.is_some());
+        assert!(
+            document
+                .pointer("/components/schemas/PopInputStable/properties/max_pixels")
+                .is_some()
+        );
+        assert!(document.pointer("/paths/~1v2~1generate~1pop/post").is_some());
+    }
+}

@@ -1,0 +1,75 @@
+//! One file for each resource. The table here says what there is and how often it may be called.
+
+pub(crate) mod blobs;
+pub(crate) mod dev;
+pub(crate) mod generate;
+pub(crate) mod pages;
+pub(crate) mod status;
+pub(crate) mod users;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+
+use crate::{
+    AppState, description,
+    http::rate_limit::{
+        DEFAULT, GENERATE_ASYNC, GENERATE_CHECK, GENERATE_STATUS, POP_AND_SUBMIT, RateLimiter,
+    },
+};
+
+/// The largest picture that a worker may upload.
+const UPLOAD_LIMIT: usize = 64 * 1024 * 1024;
+
+/// All routes, each with its limits.
+pub(crate) fn all(limiter: &RateLimiter) -> Router<AppState> {
+    let default = || limiter.layer(DEFAULT);
+    Router::new()
+        .route(
+            "/api/v2/generate/async",
+            post(generate::submit).route_layer(limiter.layer(GENERATE_ASYNC)),
+        )
+        .route(
+            "/api/v2/generate/check/{id}",
+            get(generate::check).route_layer(limiter.layer(GENERATE_CHECK)),
+        )
+        .route(
+            "/api/v2/generate/status/{id}",
+            get(generate::status)
+                .delete(generate::cancel)
+                .route_layer(limiter.layer(GENERATE_STATUS)),
+        )
+        .route(
+            "/api/v2/generate/pop",
+            post(generate::pop).route_layer(limiter.layer(POP_AND_SUBMIT)),
+        )
+        .route(
+            "/api/v2/generate/submit",
+            post(generate::deliver).route_layer(limiter.layer(POP_AND_SUBMIT)),
+        )
+        .route("/api/v2/find_user", get(users::find).route_layer(default()))
+        .route("/api/v2/status/heartbeat", get(status::heartbeat))
+        .route(
+            "/api/v2/dev/test-user",
+            post(dev::test_user).route_layer(default()),
+        )
+        .route(
+            "/api/swagger.json",
+            get(description::document).route_layer(default()),
+        )
+        .route(
+            "/register",
+            get(pages::register_form)
+                .post(pages::register)
+                .route_layer(default()),
+        )
+        .route("/", get(pages::index).route_layer(default()))
+        .route(
+            "/blobs/{bucket}/{key}",
+            get(blobs::download)
+                .put(blobs::upload)
+                .layer(DefaultBodyLimit::max(UPLOAD_LIMIT)),
+        )
+}

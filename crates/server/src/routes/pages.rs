@@ -1,0 +1,79 @@
+//! The few pages for people: the front page and registration.
+
+use axum::{
+    Form,
+    extract::{State, rejection::FormRejection},
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use crate::{AppState, http::ApiError};
+
+/// What the registration form sends.
+#[derive(Deserialize)]
+pub(crate) struct Registration {
+    username: String,
+}
+
+/// The front page.
+pub(crate) async fn index(State(state): State<AppState>) -> Html<String> {
+    page(
+        &state.title,
+        "<p>This is an AI Horde: volunteers' computers make the pictures that people ask for.</p>\
+         <ul><li><a href=\"/register\">Register</a> to get an API key.</li>\
+         <li>Point a client or a worker at this address.</li>\
+         <li><a href=\"/api/swagger.json\">Description of the API</a></li></ul>",
+    )
+}
+
+/// The form to register with.
+pub(crate) async fn register_form(State(state): State<AppState>) -> Html<String> {
+    page(&state.title, &form(""))
+}
+
+/// Registers a pseudonymous account and shows its key, this once.
+///
+/// As with the reference server every outcome is a page with status 200, but for a missing field.
+/// Scripts find the key in the element of class `ah-api-key`.
+pub(crate) async fn register(
+    State(state): State<AppState>,
+    registration: Result<Form<Registration>, FormRejection>,
+) -> Result<Response, ApiError> {
+    let Ok(Form(Registration { username })) = registration else {
+        let body = form("<p role=\"alert\">The form needs a user name.</p>");
+        return Ok((StatusCode::BAD_REQUEST, page(&state.title, &body)).into_response());
+    };
+    let body = match state.engine.register(&username).await? {
+        None => form("<p role=\"alert\">Nothing is left of this user name. Please choose another one.</p>"),
+        Some(key) => format!(
+            "<p>Welcome, <strong>{}</strong>. This is your API key:</p>\
+             <p><code class=\"ah-api-key\">{}</code></p>\
+             <p>Keep it safe: it is shown this once, it is your only credential, and nobody can recover it.</p>",
+            key.alias, key.api_key
+        ),
+    };
+    Ok(page(&state.title, &body).into_response())
+}
+
+fn form(notice: &str) -> String {
+    format!(
+        "<h2>Register</h2>{notice}\
+         <p>An account without a log-in is pseudonymous: whoever has its key owns it.</p>\
+         <form method=\"post\" action=\"/register\">\
+         <label>User name <input name=\"username\" maxlength=\"30\" required autofocus></label> \
+         <button>Register</button></form>"
+    )
+}
+
+/// The frame around every page. `title` is the operator's, `body` is markup.
+fn page(title: &str, body: &str) -> Html<String> {
+    let title = muster_engine::text::clean(title);
+    Html(format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
+         <style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}}\
+         code{{font-size:1.2rem;background:#eee;padding:.2rem .4rem}}</style></head>\
+         <body><h1>{title}</h1>{body}</body></html>"
+    ))
+}

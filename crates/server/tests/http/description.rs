@@ -1,0 +1,104 @@
+//! `GET /api/swagger.json`.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::TestServer;
+
+async fn document() -> Value {
+    let server = TestServer::start().await;
+    server.get("/api/swagger.json").await.ok(200)
+}
+
+fn keys(object: &Value) -> BTreeSet<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn it_names_the_horde_and_its_root() {
+    let document = document().await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3."));
+    assert_eq!(document["info"]["title"], "Test horde");
+    assert_eq!(document["info"]["version"], "2.5");
+    assert_eq!(document["servers"][0]["url"], "/api");
+}
+
+#[tokio::test]
+async fn every_operation_is_there() {
+    let document = document().await;
+    let mut operations = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        operations.extend(keys(methods).iter().map(|method| format!("{method} {path}")));
+    }
+    let expected = [
+        "delete /v2/generate/status/{id}",
+        "get /v2/find_user",
+        "get /v2/generate/check/{id}",
+        "get /v2/generate/status/{id}",
+        "get /v2/status/heartbeat",
+        "post /v2/dev/test-user",
+        "post /v2/generate/async",
+        "post /v2/generate/pop",
+        "post /v2/generate/submit",
+    ];
+    assert_eq!(operations, expected.map(str::to_owned).into());
+}
+
+#[tokio::test]
+async fn schemas_have_their_published_names() {
+    let document = document().await;
+    let schemas = keys(&document["components"]["schemas"]);
+    for name in [
+        "GenerationInputStable",
+        "ModelGenerationInputStable",
+        "RequestAsync",
+        "RequestStatusCheck",
+        "RequestStatusStable",
+        "GenerationStable",
+        "GenerationMetadataStable",
+        "PopInputStable",
+        "GenerationPayloadStable",
+        "ModelPayloadStable",
+        "NoValidRequestFoundStable",
+        "SubmitInputStable",
+        "GenerationSubmitted",
+        "UserDetails",
+        "UserKudosDetails",
+        "RequestError",
+        "RequestValidationError",
+    ] {
+        assert!(schemas.contains(name), "{name} is missing in {schemas:?}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_described_as_they_are_enforced() {
+    let document = document().await;
+    let at = |pointer: &str| {
+        document
+            .pointer(pointer)
+            .unwrap_or_else(|| panic!("{pointer} is missing"))
+    };
+    let schema = "#/components/schemas/GenerationInputStable";
+    let body = at("/paths/~1v2~1generate~1async/post/requestBody/content/application~1json/schema/$ref");
+    assert_eq!(body, schema);
+    assert_eq!(
+        at("/components/schemas/GenerationInputStable/required"),
+        &serde_json::json!(["prompt"])
+    );
+    assert_eq!(
+        at("/components/schemas/GenerationInputStable/properties/prompt/minLength"),
+        1
+    );
+    let params = "/components/schemas/ModelGenerationInputStable/properties";
+    for (member, minimum, maximum) in [
+        ("steps", 1, 500),
+        ("n", 1, 20),
+        ("width", 64, 3072),
+        ("height", 64, 3072),
+    ] {
+        assert_eq!(at(&format!("{params}/{member}/minimum")), minimum, "{member}");
+        assert_eq!(at(&format!("{params}/{member}/maximum")), maximum, "{member}");
+    }
+}

@@ -1,0 +1,3 @@
+//! `dev/*`
+
+mod test_user_post;

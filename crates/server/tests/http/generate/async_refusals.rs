@@ -1,0 +1,394 @@
+//! `POST generate/async`: what is refused, and how.
+
+use muster_protocol::UserId;
+use muster_store::{AccountChanges, Role, Roles};
+use reqwest::Method;
+use serde_json::json;
+
+use super::async_post::{PATH, UNKNOWN, kudos, submit, with_client};
+use crate::support::{START, Setup, TestServer, changed, plain_request};
+
+#[tokio::test]
+async fn an_unreadable_body_has_a_message_alone() {
+    let (server, client) = with_client().await;
+    let key = ("apikey", client.as_str());
+    let json = ("content-type", "application/json");
+    for (headers, body) in [
+        (&[key, json][..], "{not json"),
+        (&[key, json], ""),
+        (&[key], ""),
+        (&[key], r#"{"prompt": "x"}"#),
+        (&[key, ("content-type", "text/plain")], r#"{"prompt": "x"}"#),
+        (&[json], "{not json"),
+    ] {
+        let message = server.send(Method::POST, PATH, headers, body).await.plain(400);
+        assert!(!message.is_empty(), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn offending_members_are_named_by_their_path() {
+    let (server, client) = with_client().await;
+    let long = "x".repeat(256);
+    for (changes, paths) in [
+        (json!({"prompt": ""}), vec!["prompt"]),
+        (
+            json!({"prompt": 5, "nsfw": "yes", "r2": 1}),
+            vec!["nsfw", "prompt", "r2"],
+        ),
+        (json!({"models": "stable_diffusion"}), vec!["models"]),
+        (json!({"models": ["ok", 5, long]}), vec!["models.1", "models.2"]),
+        (json!({"workers": [true]}), vec!["workers.0"]),
+        (
+            json!({"params": {"width": "wide", "height": 100, "steps": 0, "n": 21}}),
+            vec!["height", "n", "steps", "width"],
+        ),
+        (
+            json!({"params": {"width": 3136, "cfg_scale": 100.5, "clip_skip": 2.5}}),
+            vec!["cfg_scale", "clip_skip", "width"],
+        ),
+        (
+            json!({"params": {"seed": 5, "karras": "true", "sampler_name": "k_magic"}}),
+            vec!["karras", "sampler_name", "seed"],
+        ),
+        (
+            json!({"params": {"post_processing": ["GFPGAN", "Sharpener"]}}),
+            vec!["post_processing.1"],
+        ),
+        (
+            json!({"params": {"loras": [{"name": "a"}, {"model": 6}]}}),
+            vec!["loras.1.model", "loras.1.name"],
+        ),
+        (
+            json!({"params": {"tis": [{"name": "", "inject_ti": "both"}]}}),
+            vec!["tis.0.inject_ti", "tis.0.name"],
+        ),
+        (
+            json!({"params": {"extra_texts": [{"text": "x"}]}}),
+            vec!["extra_texts.0.reference"],
+        ),
+        (json!({"params": []}), vec!["params"]),
+        (json!({"proxied_account": long}), vec!["proxied_account"]),
+        (
+            json!({"extra_source_images": [{"strength": 1}]}),
+            vec!["extra_source_images.0.image"],
+        ),
+    ] {
+        let prefix = if changes["params"].is_object() {
+            "params."
+        } else {
+            ""
+        };
+        let expected: Vec<String> = paths.iter().map(|path| format!("{prefix}{path}")).collect();
+        assert_eq!(submit(&server, &client, changes).await.invalid(), expected);
+    }
+    assert_eq!(
+        server.post(PATH, &client, &json!({"params": {}})).await.invalid(),
+        ["prompt"]
+    );
+    for body in [json!([]), json!("text"), json!(null)] {
+        assert_eq!(server.post(PATH, &client, &body).await.invalid(), [""]);
+    }
+}
+
+#[tokio::test]
+async fn null_is_no_value() {
+    let (server, client) = with_client().await;
+    for name in [
+        "models",
+        "workers",
+        "source_image",
+        "r2",
+        "webhook",
+        "params",
+        "style",
+    ] {
+        let body = json!({"prompt": "x", name: null});
+        assert_eq!(server.post(PATH, &client, &body).await.invalid(), [name]);
+    }
+    for name in [
+        "seed",
+        "width",
+        "sampler_name",
+        "loras",
+        "control_type",
+        "karras",
+        "special",
+    ] {
+        let body = json!({"prompt": "x", "params": {name: null}});
+        assert_eq!(
+            server.post(PATH, &client, &body).await.invalid(),
+            [format!("params.{name}")]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_needed_but_the_body_is_looked_at_first() {
+    let server = TestServer::start().await;
+    let json = [("content-type", "application/json")];
+    let valid = plain_request().to_string();
+    assert_eq!(
+        server.send(Method::POST, PATH, &json, valid).await.invalid(),
+        ["apikey"]
+    );
+    assert_eq!(
+        server.send(Method::POST, PATH, &json, "{}").await.invalid(),
+        ["prompt"]
+    );
+    for key in ["no_such_key_anywhere_00", ""] {
+        let message = submit(&server, key, json!({}))
+            .await
+            .refused(401, "InvalidAPIKey");
+        assert!(key.is_empty() || !message.contains(key), "{message}");
+        assert_eq!(
+            submit(&server, key, json!({"prompt": ""})).await.invalid(),
+            ["prompt"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_text_contains_nul() {
+    let (server, client) = with_client().await;
+    for changes in [
+        json!({"prompt": "a\0b"}),
+        json!({"models": ["stable_diffusion", "\0"]}),
+        json!({"workers": [format!("{UNKNOWN}\0")]}),
+        json!({"proxied_account": "a\0b"}),
+        json!({"webhook": "https://example.org/\0"}),
+        json!({"style": "style\0"}),
+        json!({"params": {"seed": "4\0 2"}}),
+        json!({"params": {"loras": [{"name": "a"}, {"name": "b\0"}]}}),
+        json!({"params": {"loras": [{"name": "a", "inject_trigger": "\0"}]}}),
+        json!({"params": {"tis": [{"name": "\0a"}]}}),
+        json!({"params": {"extra_texts": [{"text": "a\0", "reference": "qr_code"}]}}),
+        json!({"params": {"extra_texts": [{"text": "a", "reference": "qr_\0code"}]}}),
+        json!({"params": {"special": {"list": [{"inner\0": 1}]}}}),
+        json!({"params": {"control_strength": "\0"}}),
+    ] {
+        submit(&server, &client, changes)
+            .await
+            .refused(400, "NulByteInPayload");
+    }
+    // What is not kept may contain anything.
+    submit(
+        &server,
+        &client,
+        json!({"unknown": "\0", "params": {"unknown": "\0"}}),
+    )
+    .await
+    .ok(202);
+}
+
+#[tokio::test]
+async fn broken_rules_have_a_code() {
+    let (server, client) = with_client().await;
+    let loras = |count: usize| vec![json!({"name": "a"}); count];
+    let words = "word ".repeat(7501);
+    let code = json!({"text": "https://example.org", "reference": "qr_code"});
+    let other = json!({"text": "https://example.org", "reference": "other"});
+    let (flux, qwen) = ("Flux.1-Schnell fp8 (Compact)", "Mine [Qwen]");
+    for (changes, status, rc) in [
+        (
+            json!({"proxied_account": "someone"}),
+            400,
+            "OnlyServiceAccountProxy",
+        ),
+        (
+            json!({"disable_batching": true, "params": {"n": 2}}),
+            400,
+            "RequiresTrust",
+        ),
+        (json!({"params": {"loras": loras(6)}}), 400, "TooManyLoras"),
+        (
+            json!({"params": {"loras": [{"name": "v1", "is_version": true}]}}),
+            400,
+            "BadLoraVersion",
+        ),
+        (json!({"params": {"tis": loras(21)}}), 400, "TooManyTIs"),
+        (
+            json!({"params": {"post_processing": ["RealESRGAN_x4plus", "NMKD_Siax"]}}),
+            400,
+            "TooManyUpscalers",
+        ),
+        (json!({"params": {"cfg_scale": 7.123}}), 400, "BadCFGDecimals"),
+        (
+            json!({"models": ["stable_diffusion", flux], "params": {"hires_fix": true}}),
+            400,
+            "HiResMismatch",
+        ),
+        (
+            json!({"models": [qwen], "params": {"hires_fix": true}}),
+            400,
+            "HiResMismatch",
+        ),
+        (
+            json!({"models": [flux], "params": {"transparent": true}}),
+            400,
+            "InvalidTransparencyModel",
+        ),
+        (
+            json!({"models": [flux], "params": {"workflow": "qr_code"}}),
+            400,
+            "ControlNetMismatch.",
+        ),
+        (json!({"prompt": words}), 400, "InvalidPromptSize"),
+        (json!({"models": ["GFPGAN"]}), 400, "UnexpectedModelName"),
+        (json!({"source_mask": "AAAA"}), 400, "SourceMaskUnnecessary"),
+        (
+            json!({"params": {"control_type": "canny"}}),
+            400,
+            "ControlNetSourceMissing",
+        ),
+        (json!({"params": {"special": {"a": 1}}}), 400, "BadRequest"),
+        (json!({"source_processing": "remix"}), 400, "InvalidRemix"),
+        (
+            json!({"params": {"extra_texts": [code]}}),
+            400,
+            "InvalidExtraTexts.",
+        ),
+        (
+            json!({"params": {"workflow": "qr_code"}}),
+            400,
+            "MissingExtraTexts.",
+        ),
+        (
+            json!({"params": {"workflow": "qr_code", "extra_texts": [other]}}),
+            400,
+            "MissingExtraTexts.",
+        ),
+        (
+            json!({"params": {"init_as_image": true, "return_control_map": true}}),
+            400,
+            "ControlNetInvalidPayload",
+        ),
+        (json!({"models": ["pix2pix"]}), 400, "SourceImageRequiredForModel"),
+        (json!({"style": UNKNOWN}), 404, "StyleNotFound"),
+        (
+            json!({"webhook": "http://example.org/results"}),
+            400,
+            "BadRequest",
+        ),
+    ] {
+        submit(&server, &client, changes).await.refused(status, rc);
+    }
+    assert_eq!(server.engine.requests_in_memory(), 0);
+    assert_eq!(kudos(&server, &client).await, 1000.0);
+}
+
+#[tokio::test]
+async fn what_is_not_supported_is_refused_rather_than_ignored() {
+    let (server, client) = with_client().await;
+    for (changes, what) in [
+        (json!({"webhook": "https://example.org/results"}), "webhooks"),
+        (json!({"source_image": "AAAA"}), "source images"),
+        (
+            json!({"source_image": "https://example.org/a.webp"}),
+            "source images",
+        ),
+        (
+            json!({"extra_source_images": [{"image": "AAAA"}]}),
+            "source images",
+        ),
+    ] {
+        let message = submit(&server, &client, changes).await.refused(400, "BadRequest");
+        assert_eq!(message, format!("This server does not support {what} yet."));
+    }
+}
+
+#[tokio::test]
+async fn the_first_broken_rule_is_reported() {
+    let (server, client) = with_client().await;
+    // From the last rule to the first: each one added hides those before it.
+    let mut body = json!({"source_mask": "AAAA", "params": {"n": 2}});
+    for (change, status, rc) in [
+        (json!({}), 400, "SourceMaskUnnecessary"),
+        (json!({"params": {"cfg_scale": 1.234}}), 400, "BadCFGDecimals"),
+        (
+            json!({"params": {"tis": vec![json!({"name": "a"}); 21]}}),
+            400,
+            "TooManyTIs",
+        ),
+        (json!({"disable_batching": true}), 400, "RequiresTrust"),
+        (json!({"workers": [UNKNOWN]}), 404, "WorkerNotFound"),
+        (
+            json!({"proxied_account": "someone"}),
+            400,
+            "OnlyServiceAccountProxy",
+        ),
+    ] {
+        body = changed(body, change);
+        submit(&server, &client, body.clone()).await.refused(status, rc);
+    }
+    submit(&server, "nobody's", body.clone())
+        .await
+        .refused(401, "InvalidAPIKey");
+    let webhook = changed(body, json!({"webhook": "http://example.org/results"}));
+    let message = submit(&server, "nobody's", webhook.clone())
+        .await
+        .refused(400, "BadRequest");
+    assert!(message.contains("https"), "{message}");
+    let style = changed(webhook, json!({"style": "unknown"}));
+    submit(&server, "nobody's", style)
+        .await
+        .refused(404, "StyleNotFound");
+}
+
+#[tokio::test]
+async fn in_maintenance_nothing_is_accepted() {
+    let mut setup = Setup::default();
+    setup.engine.maintenance = true;
+    let server = TestServer::with(setup).await;
+    let client = server.user("client", 1000).await.api_key;
+    for changes in [json!({}), json!({"dry_run": true}), json!({"workers": [UNKNOWN]})] {
+        submit(&server, &client, changes)
+            .await
+            .refused(400, "MaintenanceMode");
+    }
+    submit(&server, "nobody's", json!({}))
+        .await
+        .refused(400, "MaintenanceMode");
+    let json = [("content-type", "application/json")];
+    let keyless = server
+        .send(Method::POST, PATH, &json, plain_request().to_string())
+        .await;
+    assert_eq!(keyless.invalid(), ["apikey"]);
+}
+
+#[tokio::test]
+async fn a_deleted_account_can_do_nothing() {
+    let server = TestServer::start().await;
+    let client = server.user("client", 1000).await;
+    let changes = AccountChanges {
+        grant: Roles::of(&[Role::Deleted]),
+        ..AccountChanges::default()
+    };
+    let number = UserId(client.user_id.parse().unwrap());
+    let journal = server.engine.store().journal();
+    journal.set_account(number, changes, START).await.unwrap();
+    for changes in [json!({}), json!({"dry_run": true})] {
+        submit(&server, &client.api_key, changes)
+            .await
+            .refused(403, "DeletedUser");
+    }
+}
+
+#[tokio::test]
+async fn programs_must_not_bear_the_name_of_an_example() {
+    let (server, client) = with_client().await;
+    let submit_as = async |agent| {
+        let headers = [
+            ("apikey", client.as_str()),
+            ("content-type", "application/json"),
+            ("client-agent", agent),
+        ];
+        server
+            .send(Method::POST, PATH, &headers, plain_request().to_string())
+            .await
+    };
+    submit_as("My-Project:v0.0.1:My-Contact")
+        .await
+        .refused(403, "BannedClientAgent");
+    submit_as("My-Project:v0.0.2:My-Contact").await.ok(202);
+}

@@ -1,0 +1,232 @@
+//! `POST generate/pop`: who may run workers, and what they may be called and serve.
+
+use muster_protocol::{TestUser, UserId};
+use muster_store::{AccountChanges, Role, Roles};
+use serde_json::{Value, json};
+
+use crate::support::{ANONYMOUS, TestServer, changed, plain_request, worker};
+
+/// An untrusted account with a role, which nobody used yet.
+async fn with_role(server: &TestServer, name: &str, role: Role) -> TestUser {
+    let user = server.user(name, 0).await;
+    let changes = AccountChanges {
+        grant: Roles::of(&[role]),
+        ..AccountChanges::default()
+    };
+    let id = UserId(user.user_id.parse().unwrap());
+    server
+        .engine
+        .store()
+        .journal()
+        .set_account(id, changes, server.engine.clock().now())
+        .await
+        .unwrap();
+    user
+}
+
+async fn worker_count(server: &TestServer, key: &str) -> Value {
+    server.get_as("/api/v2/find_user", key).await.ok(200)["worker_count"].clone()
+}
+
+#[tokio::test]
+async fn some_accounts_may_not_run_workers() {
+    let server = TestServer::start().await;
+    let flagged = with_role(&server, "flagged", Role::Flagged).await;
+    let deleted = with_role(&server, "deleted", Role::Deleted).await;
+    for (key, code) in [
+        (ANONYMOUS, "AnonForbiddenWorker"),
+        (&flagged.api_key, "WorkerFlaggedMaintenance"),
+        (&deleted.api_key, "DeletedUser"),
+    ] {
+        server.pop(key, &worker("Keeper")).await.refused(403, code);
+    }
+    // Nobody got the name.
+    let owner = server.user("owner", 0).await;
+    server.pop(&owner.api_key, &worker("Keeper")).await.ok(200);
+}
+
+#[tokio::test]
+async fn names_must_be_there_short_and_not_betray_forbidden_machines() {
+    let server = TestServer::start().await;
+    let owner = server.trusted("owner", 0).await;
+    for (name, code, fragment) in [
+        (String::new(), "BadRequest", "name"),
+        (" \t".to_owned(), "BadRequest", "name"),
+        ("x".repeat(101), "TooLongWorkerName", "100"),
+        ("My CoLab worker".to_owned(), "BadRequest", "colab"),
+        ("TPU".to_owned(), "BadRequest", "tpu"),
+        ("googleplex".to_owned(), "BadRequest", "google"),
+    ] {
+        let message = server
+            .pop(&owner.api_key, &worker(&name))
+            .await
+            .refused(400, code);
+        assert!(message.contains(fragment), "{name}: {message}");
+    }
+    assert_eq!(worker_count(&server, &owner.api_key).await, 0);
+    for name in ["x".repeat(100), "ü".repeat(100)] {
+        server.pop(&owner.api_key, &worker(&name)).await.ok(200);
+    }
+    assert_eq!(worker_count(&server, &owner.api_key).await, 2);
+}
+
+#[tokio::test]
+async fn markup_in_a_name_is_cleaned_and_the_worker_found_again() {
+    let server = TestServer::start().await;
+    let (owner, client) = (
+        server.trusted("owner", 0).await,
+        server.user("client", 1000).await,
+    );
+    for name in ["A & B", "A &amp; B", " A & B\n"] {
+        server.pop(&owner.api_key, &worker(name)).await.ok(200);
+    }
+    assert_eq!(worker_count(&server, &owner.api_key).await, 1);
+    let request = server.request(&client.api_key, &plain_request()).await;
+    let popped = server.popped(&owner.api_key, "A & B").await;
+    server
+        .deliver(&owner.api_key, popped["id"].as_str().unwrap())
+        .await
+        .ok(200);
+    let status = server
+        .get(&format!("/api/v2/generate/status/{request}"))
+        .await
+        .ok(200);
+    assert_eq!(status["generations"][0]["worker_name"], "A &amp; B");
+}
+
+#[tokio::test]
+async fn names_are_compared_with_their_case() {
+    let server = TestServer::start().await;
+    let owner = server.trusted("owner", 0).await;
+    for name in ["keeper", "Keeper"] {
+        server.pop(&owner.api_key, &worker(name)).await.ok(200);
+    }
+    assert_eq!(worker_count(&server, &owner.api_key).await, 2);
+}
+
+#[tokio::test]
+async fn a_name_belongs_to_its_first_owner() {
+    let server = TestServer::start().await;
+    let (first, second) = (server.user("first", 0).await, server.trusted("second", 0).await);
+    server.pop(&first.api_key, &worker("Keeper")).await.ok(200);
+    let message = server
+        .pop(&second.api_key, &worker("Keeper"))
+        .await
+        .refused(403, "WrongCredentials");
+    assert!(message.to_lowercase().contains("wrong credentials"), "{message}");
+    assert_eq!(worker_count(&server, &second.api_key).await, 0);
+}
+
+#[tokio::test]
+async fn an_untrusted_account_gets_no_fifth_worker() {
+    let server = TestServer::start().await;
+    let owner = server.user("owner", 0).await;
+    for number in 1..=4 {
+        server
+            .pop(&owner.api_key, &worker(&format!("Worker {number}")))
+            .await
+            .ok(200);
+    }
+    let message = server
+        .pop(&owner.api_key, &worker("Worker 5"))
+        .await
+        .refused(403, "TooManyWorkers");
+    assert!(message.contains("untrusted users can only have"), "{message}");
+    server.pop(&owner.api_key, &worker("Worker 4")).await.ok(200);
+    assert_eq!(worker_count(&server, &owner.api_key).await, 4);
+}
+
+#[tokio::test]
+async fn a_trusted_account_gets_twenty_one_workers() {
+    let server = TestServer::start().await;
+    let owner = server.trusted("owner", 0).await;
+    for number in 1..=21 {
+        server
+            .pop(&owner.api_key, &worker(&format!("Worker {number}")))
+            .await
+            .ok(200);
+    }
+    server
+        .pop(&owner.api_key, &worker("Worker 22"))
+        .await
+        .refused(403, "TooManyWorkersTrusted");
+}
+
+#[tokio::test]
+async fn a_worker_must_serve_a_model_that_is_known() {
+    let server = TestServer::start().await;
+    let owner = server.trusted("owner", 0).await;
+    for models in [json!([]), json!(["my own model"]), json!(["STABLE_DIFFUSION"])] {
+        let message = server
+            .pop(
+                &owner.api_key,
+                &changed(worker("Keeper"), json!({"models": models})),
+            )
+            .await
+            .refused(400, "BadRequest");
+        assert!(message.contains("we cannot accept workers serving"), "{message}");
+    }
+    let one_known = json!({"models": ["my own model", "Deliberate"]});
+    server
+        .pop(&owner.api_key, &changed(worker("Keeper"), one_known))
+        .await
+        .ok(200);
+}
+
+#[tokio::test]
+async fn only_customizers_get_jobs_for_models_that_are_not_known() {
+    let server = TestServer::start().await;
+    let client = server.user("client", 1000).await;
+    let (owner, custom) = (
+        server.user("owner", 0).await,
+        with_role(&server, "custom", Role::Customizer).await,
+    );
+    let request = changed(plain_request(), json!({"models": ["my own model"]}));
+    server.request(&client.api_key, &request).await;
+    let models = json!({"models": ["my own model", "stable_diffusion"]});
+    let refused = server
+        .pop(&owner.api_key, &changed(worker("Plain"), models))
+        .await
+        .ok(200);
+    assert_eq!(
+        (&refused["id"], &refused["skipped"]["models"]),
+        (&Value::Null, &json!(1))
+    );
+    let models = json!({"models": ["my own model"]});
+    let popped = server
+        .pop(&custom.api_key, &changed(worker("Custom"), models))
+        .await
+        .ok(200);
+    assert_eq!(popped["model"], "my own model");
+}
+
+#[tokio::test]
+async fn priority_users_are_named_with_their_numbers() {
+    let server = TestServer::start().await;
+    let owner = server.trusted("owner", 0).await;
+    for name in [
+        "nobody",
+        "",
+        "name#",
+        "name#x",
+        "name#1.5",
+        "name#-1",
+        "name#99999999999999999999",
+        "#1#",
+    ] {
+        let body = changed(
+            worker("Keeper"),
+            json!({"priority_usernames": [owner.alias, name]}),
+        );
+        server
+            .pop(&owner.api_key, &body)
+            .await
+            .refused(400, "InvalidPriorityUsername");
+    }
+    // Whether there is such a user does not matter.
+    let body = changed(
+        worker("Keeper"),
+        json!({"priority_usernames": ["nobody#4711", "a#b#1", owner.alias]}),
+    );
+    server.pop(&owner.api_key, &body).await.ok(200);
+}

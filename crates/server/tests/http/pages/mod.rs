@@ -1,0 +1,4 @@
+//! Pages for people
+
+mod register_get;
+mod register_post;

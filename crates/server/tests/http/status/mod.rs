@@ -1,0 +1,3 @@
+//! `status/*`
+
+mod heartbeat_get;

@@ -1,0 +1,3 @@
+//! `users/*` and `find_user`
+
+mod find_user_get;
