@@ -1,0 +1,130 @@
+//! [`Backend`]: what a worker needs from the thing that makes the pictures.
+//!
+//! The runtime pops jobs, delivers results and minds the clock; a backend turns a [`Job`] into
+//! pictures and knows nothing of the horde.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use muster_protocol::{
+    JobId,
+    image::{ExtraSourceImage, GenerationState, JobPayload, Metadata, Popped, SourceProcessing},
+};
+use thiserror::Error;
+
+/// Makes pictures.
+pub trait Backend: Send + Sync + 'static {
+    /// Makes all pictures of a job, one for each of its ids, in their order.
+    ///
+    /// The future may be dropped when time runs out; it must not block its thread.
+    fn generate(
+        &self,
+        job: &Job,
+        progress: &Progress<'_>,
+    ) -> impl Future<Output = Result<Vec<Picture>, BackendError>> + Send;
+}
+
+/// How a backend tells that it gets on: the finished share, from 0 to 1.
+pub type Progress<'a> = dyn Fn(f32) + Send + Sync + 'a;
+
+/// What to generate: the answer to a pop, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// The jobs that were popped together; they differ only in their seed.
+    pub ids: Vec<JobId>,
+    /// The model to use.
+    pub model: String,
+    /// The seed of the first picture; the others count up from it.
+    pub seed: u64,
+    /// Everything else about the pictures.
+    pub payload: JobPayload,
+    /// The picture to start from, as base64 or as a URL.
+    pub source_image: Option<String>,
+    /// What to do with it.
+    pub source_processing: SourceProcessing,
+    /// Which part of it to paint over.
+    pub source_mask: Option<String>,
+    /// Further source images.
+    pub extra_source_images: Vec<ExtraSourceImage>,
+}
+
+impl Job {
+    /// The job in the answer to a pop; `None` if there is none.
+    pub fn from_popped(popped: &Popped) -> Option<Result<Self, BackendError>> {
+        let first = popped.id?;
+        let ids = match popped.ids.as_slice() {
+            [] => vec![first],
+            ids => ids.to_vec(),
+        };
+        Some(Self::checked(ids, popped))
+    }
+
+    fn checked(ids: Vec<JobId>, popped: &Popped) -> Result<Self, BackendError> {
+        let unusable = |what: &str| BackendError::Unusable(what.to_owned());
+        let model = popped
+            .model
+            .clone()
+            .ok_or_else(|| unusable("it names no model"))?;
+        let seed = popped
+            .payload
+            .seed
+            .as_deref()
+            .and_then(|seed| seed.parse().ok())
+            .ok_or_else(|| unusable("its seed is not a number"))?;
+        if popped.payload.prompt.is_none() {
+            return Err(unusable("it has no prompt"));
+        }
+        Ok(Self {
+            ids,
+            model,
+            seed,
+            payload: popped.payload.clone(),
+            source_image: popped.source_image.clone(),
+            source_processing: popped.source_processing,
+            source_mask: popped.source_mask.clone(),
+            extra_source_images: popped.extra_source_images.clone().unwrap_or_default(),
+        })
+    }
+
+    /// The prompt without its negative part.
+    pub fn prompt(&self) -> &str {
+        let prompt = self.payload.prompt.as_deref().unwrap_or_default();
+        prompt.split("###").next().unwrap_or_default().trim()
+    }
+
+    /// The seed of one of the pictures.
+    pub fn seed_of(&self, index: usize) -> u64 {
+        self.seed.wrapping_add(index as u64)
+    }
+
+    /// The work in it: pixels times model evaluations, for all pictures, in millions.
+    pub fn megapixelsteps(&self) -> f64 {
+        let pixels = f64::from(self.payload.width) * f64::from(self.payload.height);
+        let steps = self.payload.sampler_name.accurate_steps(self.payload.ddim_steps);
+        pixels * f64::from(steps) * self.ids.len() as f64 / 1e6
+    }
+}
+
+/// A finished picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// The file, in the WebP format.
+    pub webp: Bytes,
+    /// The seed that made it.
+    pub seed: u64,
+    /// Delivered as wanted, or replaced by a placeholder.
+    pub state: GenerationState,
+    /// Remarks for the requester.
+    pub metadata: Vec<Metadata>,
+}
+
+/// Why there are no pictures.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BackendError {
+    /// The job does not make sense to this backend.
+    #[error("the job cannot be used: {0}")]
+    Unusable(String),
+    /// Something broke.
+    #[error("the backend failed: {0}")]
+    Failed(String),
+}

@@ -1,0 +1,152 @@
+//! [`Recorder`]: counts and latencies while a run lasts.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hdrhistogram::Histogram;
+use serde::Deserialize;
+
+use super::link::Answer;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Endpoint {
+    /// A whole cycle, from its intended start to the last answer.
+    Cycle,
+    Async,
+    /// A pop that brought a job.
+    PopJob,
+    /// A pop that brought none.
+    PopNone,
+    Upload,
+    Submit,
+    Check,
+    Status,
+    Heartbeat,
+}
+
+impl Endpoint {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Cycle => "cycle",
+            Self::Async => "async",
+            Self::PopJob => "pop (job)",
+            Self::PopNone => "pop (none)",
+            Self::Upload => "upload",
+            Self::Submit => "submit",
+            Self::Check => "check",
+            Self::Status => "status",
+            Self::Heartbeat => "heartbeat",
+        }
+    }
+}
+
+/// How the class of a call that the rate limiter refused is called.
+pub(super) const RATE_LIMITED: &str = "429 rate limit";
+
+/// What was measured at one endpoint.
+pub(super) struct Series {
+    /// Latencies of the calls that succeeded, in microseconds.
+    pub(super) latencies: Histogram<u64>,
+    /// The calls that did not, by class.
+    pub(super) errors: BTreeMap<String, u64>,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self {
+            latencies: Histogram::new(3).expect("three digits are within the limits of the type"),
+            errors: BTreeMap::new(),
+        }
+    }
+}
+
+/// All series of a run.
+#[derive(Default)]
+pub(super) struct Recorder {
+    series: BTreeMap<Endpoint, Series>,
+}
+
+impl Recorder {
+    /// A call succeeded.
+    pub(super) fn success(&mut self, endpoint: Endpoint, latency: Duration) {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        // Resizes itself, so that the only failure is a latency beyond all reason.
+        let _ = self
+            .series
+            .entry(endpoint)
+            .or_default()
+            .latencies
+            .record(micros.max(1));
+    }
+
+    /// A call failed.
+    pub(super) fn failure(&mut self, endpoint: Endpoint, class: String) {
+        let errors = &mut self.series.entry(endpoint).or_default().errors;
+        *errors.entry(class).or_default() += 1;
+    }
+
+    /// Everything so far, in the order of a cycle.
+    pub(super) fn series(&self) -> impl Iterator<Item = (Endpoint, &Series)> {
+        self.series.iter().map(|(&endpoint, series)| (endpoint, series))
+    }
+
+    /// How many calls the rate limiter refused.
+    pub(super) fn rate_limited(&self) -> u64 {
+        let errors = self
+            .series
+            .values()
+            .filter_map(|series| series.errors.get(RATE_LIMITED));
+        errors.sum()
+    }
+}
+
+/// The class of an answer that is no success: its status and return code.
+pub(super) fn class(answer: &Answer) -> String {
+    #[derive(Default, Deserialize)]
+    struct Wire {
+        #[serde(default)]
+        rc: Option<String>,
+    }
+    let wire: Wire = serde_json::from_slice(&answer.body).unwrap_or_default();
+    match (answer.status, wire.rc) {
+        (429, None) => RATE_LIMITED.to_owned(),
+        (status, None) => status.to_string(),
+        (status, Some(rc)) => format!("{status} {rc}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &'static str) -> Answer {
+        Answer {
+            status,
+            body: body.into(),
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn errors_are_told_apart_by_status_and_code() {
+        assert_eq!(
+            class(&answer(429, r#"{"message":"2 per 1 second"}"#)),
+            RATE_LIMITED
+        );
+        assert_eq!(
+            class(&answer(429, r#"{"message":"","rc":"TooManyPrompts"}"#)),
+            "429 TooManyPrompts"
+        );
+        assert_eq!(class(&answer(502, "<html>")), "502");
+    }
+
+    #[test]
+    fn failures_do_not_count_as_latencies() {
+        let mut recorder = Recorder::default();
+        recorder.success(Endpoint::Async, Duration::from_millis(2));
+        recorder.failure(Endpoint::Async, RATE_LIMITED.into());
+        let (_, series) = recorder.series().next().unwrap();
+        assert_eq!((series.latencies.len(), series.errors[RATE_LIMITED]), (1, 1));
+        assert_eq!(recorder.rate_limited(), 1);
+    }
+}
