@@ -1,0 +1,8 @@
+//! One file for each command: arguments, wiring, output. What a command does is in the crates below.
+
+pub(crate) mod bench;
+pub(crate) mod demo;
+pub(crate) mod generate;
+pub(crate) mod migrate;
+pub(crate) mod serve;
+pub(crate) mod worker;

@@ -1,0 +1,169 @@
+//! [`Node`]: a server put together from its settings, from the locked data directory to the
+//! listening socket.
+
+mod data_dir;
+mod parts;
+
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use muster_engine::{Engine, FirstStart, NewKey};
+use muster_server::{ServerConfig, router, serve};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+pub(crate) use self::parts::database_url;
+use crate::{node::data_dir::DataDir, settings::Settings};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// A server that is ready to be run.
+pub(crate) struct Node {
+    engine: Engine,
+    listener: TcpListener,
+    address: SocketAddr,
+    config: ServerConfig,
+    first_start: FirstStart,
+    /// Held as long as the server runs: the directory belongs to one server.
+    data_dir: DataDir,
+}
+
+impl Node {
+    /// Opens and loads everything. The port is claimed first, so that a port in use is noticed before
+    /// anything is made, but nobody can connect before the board is loaded.
+    ///
+    /// # Errors
+    /// In words that tell the operator what to do.
+    pub(crate) async fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let socket = claim(settings.listen)?;
+        let data_dir = DataDir::open(&settings.data_dir)?;
+        let address = socket
+            .local_addr()
+            .context("the address listened on is not known")?;
+        let parts = parts::open(settings, &data_dir, &base_url(settings, address)?).await?;
+        let engine = Engine::start(parts)
+            .await
+            .context("the horde cannot be loaded from the database")?;
+        let first_start = engine
+            .ensure_admin()
+            .await
+            .context("the administrator's account cannot be made")?;
+        if let FirstStart::Yes(key) = &first_start {
+            data_dir.write_admin_key(&key.api_key)?;
+        }
+        let listener = socket
+            .listen(BACKLOG)
+            .map_err(|error| port_error(settings.listen, &error))?;
+        let config = ServerConfig {
+            title: settings.title.clone(),
+            node: settings.node_name.clone().unwrap_or_else(host_name),
+            port: address.port(),
+            trusted_hops: settings.trusted_proxies,
+            rate_limits: !settings.test_ratelimit_disabled,
+        };
+        Ok(Self {
+            engine,
+            listener,
+            address,
+            config,
+            first_start,
+            data_dir,
+        })
+    }
+
+    /// Where the server listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The horde itself.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The administrator's key, if this is the first start.
+    pub(crate) fn new_admin(&self) -> Option<&NewKey> {
+        match &self.first_start {
+            FirstStart::Yes(key) => Some(key),
+            FirstStart::No => None,
+        }
+    }
+
+    /// The file with the administrator's key.
+    pub(crate) fn admin_key_file(&self) -> std::path::PathBuf {
+        self.data_dir.admin_key_file()
+    }
+
+    /// Serves until `stop` is cancelled: then takes no more connections, finishes what is in flight,
+    /// and writes everything down.
+    ///
+    /// # Errors
+    /// The listener failed.
+    pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let duties_stop = CancellationToken::new();
+        let duties = self.engine.spawn_duties(duties_stop.clone());
+        let router = router(self.engine.clone(), &self.config);
+        let engine = self.engine.clone();
+        let stopped = async move {
+            stop.cancelled().await;
+            engine.drain();
+        };
+        let served = serve(self.listener, router, stopped)
+            .await
+            .context("the listener failed");
+        duties_stop.cancel();
+        duties.await.context("the background duties failed")?;
+        self.engine.store().clone().close().await;
+        drop(self.data_dir);
+        served
+    }
+}
+
+/// Binds the port without listening on it yet.
+fn claim(address: SocketAddr) -> anyhow::Result<TcpSocket> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket
+        .bind(address)
+        .map_err(|error| port_error(address, &error))?;
+    Ok(socket)
+}
+
+fn port_error(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "cannot listen on {address}: another program does already; stop it or choose another address with --listen"
+        ),
+        std::io::ErrorKind::PermissionDenied => anyhow::anyhow!(
+            "cannot listen on {address}: ports below 1024 need special rights; choose another one with --listen"
+        ),
+        _ => anyhow::anyhow!("cannot listen on {address}: {error}"),
+    }
+}
+
+/// How clients reach the server.
+fn base_url(settings: &Settings, address: SocketAddr) -> anyhow::Result<Url> {
+    let text = settings.public_url.clone().unwrap_or_else(|| {
+        let reachable = if address.ip().is_unspecified() {
+            SocketAddr::from(([127, 0, 0, 1], address.port()))
+        } else {
+            address
+        };
+        format!("http://{reachable}")
+    });
+    Url::parse(&text).with_context(|| format!("{text:?} is not a public URL"))
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "muster".to_owned())
+}

@@ -1,0 +1,170 @@
+//! What an engine is built from, opened as the settings say.
+
+use std::{fs::File, path::Path, sync::Arc};
+
+use anyhow::{Context as _, bail};
+use muster_engine::{EngineConfig, ModelReference, Parts, SystemClock};
+use muster_kudos::image::{ImagePricing, PricingNetwork};
+use muster_store::{BlobConfig, Blobs, BucketNames, S3Config, Store, StoreConfig};
+use url::Url;
+
+use super::data_dir::DataDir;
+use crate::settings::Settings;
+
+/// Names of what the database remembers about itself.
+const KEY_SALT: &str = "key-salt";
+const BLOB_SECRET: &str = "blob-secret";
+
+pub(super) async fn open(settings: &Settings, data_dir: &DataDir, base_url: &Url) -> anyhow::Result<Parts> {
+    let models = models(settings)?;
+    let pricing = pricing(settings)?;
+    let mut config = StoreConfig::new(database_url(settings));
+    config.read_connections = settings.database_readers.max(1);
+    let store = Store::open(config).await?;
+    let key_salt = key_salt(&store, settings.secret_key.as_deref()).await?;
+    let blobs = blobs(settings, data_dir, base_url, &store).await?;
+    let config = EngineConfig {
+        key_salt,
+        admin_name: settings.admin_name.clone(),
+        maintenance: settings.maintenance,
+        test_accounts: settings.test_apikeys,
+        matched_targeting: settings.matched_targeting,
+        ..EngineConfig::default()
+    };
+    let seed = random_bytes()?;
+    Ok(Parts {
+        config,
+        clock: Arc::new(SystemClock),
+        seed,
+        store,
+        blobs,
+        models,
+        pricing,
+    })
+}
+
+/// The database's address: by default a file in the data directory.
+pub(crate) fn database_url(settings: &Settings) -> String {
+    let file = settings.data_dir.join("muster.db");
+    settings
+        .database
+        .clone()
+        .unwrap_or_else(|| format!("sqlite:{}?mode=rwc", file.display()))
+}
+
+fn models(settings: &Settings) -> anyhow::Result<ModelReference> {
+    let Some(file) = &settings.models else {
+        return Ok(ModelReference::bundled().clone());
+    };
+    let shown = file.display();
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("the models file {shown} cannot be read"))?;
+    ModelReference::from_json(&text).with_context(|| format!("{shown} does not describe models"))
+}
+
+fn pricing(settings: &Settings) -> anyhow::Result<ImagePricing> {
+    let pricing = match &settings.image_prices {
+        None => ImagePricing::bundled(),
+        Some(path) => {
+            let shown = path.display();
+            let file = File::open(path).with_context(|| format!("the weights {shown} cannot be read"))?;
+            let network = PricingNetwork::from_npz(std::io::BufReader::new(file));
+            ImagePricing::new(network.with_context(|| format!("{shown} does not hold a price model"))?)
+        }
+    };
+    Ok(pricing.with_token_price_for_named_workers(settings.matched_targeting))
+}
+
+/// The salt of key hashes. Once keys have been made with one, no other will do.
+async fn key_salt(store: &Store, configured: Option<&str>) -> anyhow::Result<String> {
+    let stored = store
+        .setting(KEY_SALT)
+        .await?
+        .and_then(|value| value.as_str().map(str::to_owned));
+    match (stored, configured) {
+        (Some(stored), Some(configured)) if stored != configured => bail!(
+            "the secret key is not the one that this database was made with, so no API key would be known; \
+             leave it out, or give the right one"
+        ),
+        (Some(stored), _) => Ok(stored),
+        (None, configured) => {
+            let salt = configured.map_or_else(random_hex, |configured| Ok(configured.to_owned()))?;
+            store.set_setting(KEY_SALT, salt.as_str().into()).await?;
+            Ok(salt)
+        }
+    }
+}
+
+async fn blobs(
+    settings: &Settings,
+    data_dir: &DataDir,
+    base_url: &Url,
+    store: &Store,
+) -> anyhow::Result<Blobs> {
+    let place = settings.blobs.as_deref();
+    if place.is_some_and(|place| place.starts_with("s3:")) {
+        return Ok(Blobs::new(BlobConfig::S3(s3(settings)?))?);
+    }
+    let dir = match place {
+        None => data_dir.join("blobs"),
+        Some(place) => Path::new(place.strip_prefix("file://").unwrap_or(place)).to_owned(),
+    };
+    let secret = blob_secret(store).await?;
+    Ok(Blobs::new(BlobConfig::Local {
+        dir,
+        base_url: base_url.clone(),
+        secret,
+    })?)
+}
+
+fn s3(settings: &Settings) -> anyhow::Result<S3Config> {
+    let needed = |value: &Option<String>, option: &str| {
+        value
+            .clone()
+            .with_context(|| format!("pictures in S3 need the option --{option}"))
+    };
+    let endpoint = needed(&settings.s3_endpoint, "s3-endpoint")?;
+    Ok(S3Config {
+        endpoint: Url::parse(&endpoint)
+            .with_context(|| format!("{endpoint:?} is not the address of a service"))?,
+        region: settings.s3_region.clone(),
+        access_key_id: needed(&settings.s3_access_key_id, "s3-access-key-id")?,
+        secret_access_key: needed(&settings.s3_secret_access_key, "s3-secret-access-key")?,
+        path_style: true,
+        buckets: BucketNames {
+            transient: settings.s3_transient_bucket.clone(),
+            source: settings.s3_source_bucket.clone(),
+            permanent: settings.s3_permanent_bucket.clone(),
+            prompts: settings.s3_prompts_bucket.clone(),
+        },
+    })
+}
+
+/// The key of signed addresses: drawn once, the same for all nodes on the database.
+async fn blob_secret(store: &Store) -> anyhow::Result<Vec<u8>> {
+    if let Some(secret) = store
+        .setting(BLOB_SECRET)
+        .await?
+        .and_then(|value| value.as_str().map(str::to_owned))
+    {
+        return Ok(secret.into_bytes());
+    }
+    let secret = random_hex()?;
+    store.set_setting(BLOB_SECRET, secret.as_str().into()).await?;
+    Ok(secret.into_bytes())
+}
+
+fn random_bytes() -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).context("the system has no random numbers")?;
+    Ok(bytes)
+}
+
+fn random_hex() -> anyhow::Result<String> {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for byte in random_bytes()? {
+        write!(text, "{byte:02x}")?;
+    }
+    Ok(text)
+}
