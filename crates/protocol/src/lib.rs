@@ -3,6 +3,8 @@
 //! Nothing here does I/O, reads a clock or knows who is asking. Rules about shape live here; rules
 //! about money, permission or order do not.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod defaults;
 mod error;
 mod ids;

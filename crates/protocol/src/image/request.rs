@@ -13,6 +13,7 @@ use crate::{JobId, RequestId, WorkerId, defaults};
 /// The body of `POST /generate/async`: what to generate and who may do it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = GenerationInputStable)]
+#[allow(clippy::struct_excessive_bools)] // the wire format is what it is
 pub struct RequestInput {
     /// What the picture shows. The part after `###` says what it must not show.
     #[schema(min_length = 1, example = "a lighthouse in a storm")]
@@ -55,7 +56,7 @@ pub struct RequestInput {
     pub worker_blacklist: bool,
     /// The models that may be used. An empty list means any model.
     #[serde(default = "default_models")]
-    #[schema(default = json!(["stable_diffusion"]))]
+    #[schema(default = json!(["stable_diffusion"]), schema_with = model_names)]
     pub models: Vec<String>,
     /// The picture to start from, as base64 or as a URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,6 +107,14 @@ pub struct RequestInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 3, max_length = 1024)]
     pub style: Option<String>,
+}
+
+fn model_names() -> utoipa::openapi::schema::Array {
+    use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
+    let name = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(255));
+    ArrayBuilder::new().items(name).build()
 }
 
 fn default_models() -> Vec<String> {
@@ -356,19 +365,19 @@ pub struct Warning {
     pub message: String,
 }
 
-/// The kinds of warnings.
+/// The kinds of warnings, in the order in which they are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs)]
 pub enum WarningCode {
-    NoAvailableWorker,
-    ClipSkipMismatch,
-    StepsTooFew,
-    StepsTooMany,
     CfgScaleMismatch,
-    CfgScaleTooSmall,
     CfgScaleTooLarge,
+    CfgScaleTooSmall,
+    ClipSkipMismatch,
+    NoAvailableWorker,
     SamplerMismatch,
     SchedulerMismatch,
+    StepsTooFew,
+    StepsTooMany,
 }
 
 /// How far a request is: `GET /generate/check/{id}`.
