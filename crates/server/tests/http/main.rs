@@ -1,8 +1,8 @@
 //! Every endpoint through a real server: one folder a resource, one file a route and method.
 //!
 //! Time stands still unless a test moves it, and ids, keys and choices are drawn from a fixed seed, so
-//! bodies can be compared whole. The server stands on SQLite; `MUSTER_TEST_HTTP_ON=postgres` puts it on
-//! the PostgreSQL that `scripts/with-services` starts.
+//! bodies can be compared whole. The database is a file; `MUSTER_TEST_HTTP_ON=postgres` takes the server
+//! that `scripts/with-services` starts.
 
 #![allow(clippy::unwrap_used)]
 

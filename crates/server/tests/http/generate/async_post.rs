@@ -76,6 +76,59 @@ async fn a_request_that_nobody_can_serve_is_accepted_with_a_warning() {
 }
 
 #[tokio::test]
+async fn parameters_that_do_not_suit_the_model_are_accepted_with_warnings() {
+    let (server, client) = with_client().await;
+    let owner = server.trusted("owner", 0).await.api_key;
+    let model = "Flux.1-Schnell fp8 (Compact)";
+    let accepted = submit(&server, &client, json!({"models": [model]})).await.ok(202);
+    let codes: Vec<&Value> = accepted["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|warning| &warning["code"])
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            "CfgScaleMismatch",
+            "NoAvailableWorker",
+            "SamplerMismatch",
+            "StepsTooMany"
+        ]
+    );
+    server
+        .pop(&owner, &changed(worker("Keeper"), json!({"models": [model]})))
+        .await
+        .ok(200);
+    let accepted = submit(&server, &client, json!({"models": [model]})).await.ok(202);
+    insta::assert_json_snapshot!(without_id(accepted), @r#"
+    {
+      "id": "<id>",
+      "kudos": 6.0,
+      "warnings": [
+        {
+          "code": "CfgScaleMismatch",
+          "message": "Flux.1-Schnell fp8 (Compact) works best with a cfg_scale of 1."
+        },
+        {
+          "code": "SamplerMismatch",
+          "message": "Flux.1-Schnell fp8 (Compact) works best with the sampler k_euler."
+        },
+        {
+          "code": "StepsTooMany",
+          "message": "Flux.1-Schnell fp8 (Compact) works best with 8 steps or fewer."
+        }
+      ]
+    }
+    "#);
+    let suitable = json!({"steps": 4, "cfg_scale": 1, "sampler_name": "k_euler"});
+    let accepted = submit(&server, &client, json!({"models": [model], "params": suitable}))
+        .await
+        .ok(202);
+    assert_eq!(accepted.get("warnings"), None);
+}
+
+#[tokio::test]
 async fn the_tax_is_debited_once() {
     let (server, client) = with_client().await;
     let request = server

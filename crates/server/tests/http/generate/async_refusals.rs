@@ -1,27 +1,37 @@
 //! `POST generate/async`: what is refused, and how.
 
-use muster_protocol::UserId;
-use muster_store::{AccountChanges, Role, Roles};
+use muster_store::Role;
 use reqwest::Method;
 use serde_json::json;
 
 use super::async_post::{PATH, UNKNOWN, kudos, submit, with_client};
-use crate::support::{START, Setup, TestServer, changed, plain_request};
+use crate::support::{Setup, TestServer, changed, plain_request};
 
 #[tokio::test]
 async fn an_unreadable_body_has_a_message_alone() {
     let (server, client) = with_client().await;
     let key = ("apikey", client.as_str());
     let json = ("content-type", "application/json");
+    let deep = format!(
+        r#"{{"prompt": "x", "deep": {}{}}}"#,
+        "[".repeat(1000),
+        "]".repeat(1000)
+    );
     for (headers, body) in [
         (&[key, json][..], "{not json"),
+        (&[key, json], &deep),
+        (&[key, json], r#"{"prompt": "half of a pair: \ud83d"}"#),
+        (&[key, json], r#"{"prompt": "x", "params": {"cfg_scale": 1e999}}"#),
         (&[key, json], ""),
         (&[key], ""),
         (&[key], r#"{"prompt": "x"}"#),
         (&[key, ("content-type", "text/plain")], r#"{"prompt": "x"}"#),
         (&[json], "{not json"),
     ] {
-        let message = server.send(Method::POST, PATH, headers, body).await.plain(400);
+        let message = server
+            .send(Method::POST, PATH, headers, body.to_owned())
+            .await
+            .plain(400);
         assert!(!message.is_empty(), "{body}");
     }
 }
@@ -359,14 +369,7 @@ async fn in_maintenance_nothing_is_accepted() {
 #[tokio::test]
 async fn a_deleted_account_can_do_nothing() {
     let server = TestServer::start().await;
-    let client = server.user("client", 1000).await;
-    let changes = AccountChanges {
-        grant: Roles::of(&[Role::Deleted]),
-        ..AccountChanges::default()
-    };
-    let number = UserId(client.user_id.parse().unwrap());
-    let journal = server.engine.store().journal();
-    journal.set_account(number, changes, START).await.unwrap();
+    let client = server.user_with("client", Role::Deleted).await;
     for changes in [json!({}), json!({"dry_run": true})] {
         submit(&server, &client.api_key, changes)
             .await
@@ -391,4 +394,47 @@ async fn programs_must_not_bear_the_name_of_an_example() {
         .await
         .refused(403, "BannedClientAgent");
     submit_as("My-Project:v0.0.2:My-Contact").await.ok(202);
+}
+
+#[tokio::test]
+async fn special_models_and_parameters_are_for_accounts_with_that_role() {
+    let server = TestServer::start().await;
+    let plain = server.user("plain", 1000).await;
+    let special = server.user_with("special", Role::Special).await;
+    let own = format!("horde_special::{}", special.alias);
+    let params = json!({"special": {"a": 1}});
+    for (key, models, params, status, rc) in [
+        (&plain.api_key, json!([own]), params.clone(), 403, "Forbidden"),
+        (&plain.api_key, json!([]), params.clone(), 400, "BadRequest"),
+        (
+            &special.api_key,
+            json!(["horde_special"]),
+            params.clone(),
+            400,
+            "SpecialMissingUsername",
+        ),
+        (
+            &special.api_key,
+            json!([own, "horde_special::plain#1"]),
+            params.clone(),
+            403,
+            "Forbidden",
+        ),
+        (
+            &special.api_key,
+            json!([own]),
+            json!({}),
+            400,
+            "SpecialMissingPayload",
+        ),
+    ] {
+        let message = submit(&server, key, json!({"models": models, "params": params}))
+            .await
+            .refused(status, rc);
+        assert!(message.to_lowercase().contains("special"), "{message}");
+    }
+    for models in [json!([own]), json!(["stable_diffusion"])] {
+        let changes = json!({"models": models, "params": params});
+        submit(&server, &special.api_key, changes).await.ok(202);
+    }
 }

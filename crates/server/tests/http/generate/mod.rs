@@ -3,6 +3,7 @@
 mod async_post;
 mod async_refusals;
 mod check_get;
+mod pop_at_once;
 mod pop_batches;
 mod pop_maintenance;
 mod pop_matching;

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, changed, plain_request, worker};
+use crate::support::{Setup, TestServer, changed, plain_request, worker};
 
 const POP: &str = "/api/v2/generate/pop";
 
@@ -354,4 +354,46 @@ async fn whole_floats_and_fields_of_old_workers_are_accepted() {
         server.pop(&owner.api_key, &least).await.ok(200)["id"],
         Value::Null
     );
+}
+
+#[tokio::test]
+async fn any_number_of_pixels_is_accepted() {
+    let server = TestServer::start().await;
+    let (owner, client) = (
+        server.trusted("owner", 0).await,
+        server.user("client", 1000).await,
+    );
+    for (max_pixels, gets_a_job) in [
+        (json!(-1), false),
+        (json!(0), false),
+        (json!(1e15), true),
+        (json!(i64::MAX), true),
+    ] {
+        server.request(&client.api_key, &plain_request()).await;
+        let pop = changed(worker("Keeper"), json!({"max_pixels": max_pixels}));
+        let popped = server.pop(&owner.api_key, &pop).await.ok(200);
+        assert_eq!(popped["id"].is_string(), gets_a_job, "{max_pixels}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_about_to_stop_hands_out_nothing_and_takes_results() {
+    let server = TestServer::start().await;
+    let (owner, client) = (
+        server.trusted("owner", 0).await,
+        server.user("client", 1000).await,
+    );
+    for _ in 0..2 {
+        server.request(&client.api_key, &plain_request()).await;
+    }
+    let popped = server.popped(&owner.api_key, "Keeper").await;
+    server.engine.drain();
+    let nothing = server.pop(&owner.api_key, &worker("Keeper")).await.ok(200);
+    assert_eq!((&nothing["id"], &nothing["ids"]), (&Value::Null, &json!([])));
+    server
+        .deliver(&owner.api_key, popped["id"].as_str().unwrap())
+        .await
+        .ok(200);
+    let server = server.restart(Setup::default()).await;
+    server.popped(&owner.api_key, "Keeper").await;
 }

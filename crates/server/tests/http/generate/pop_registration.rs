@@ -1,28 +1,11 @@
 //! `POST generate/pop`: who may run workers, and what they may be called and serve.
 
-use muster_protocol::{TestUser, UserId};
-use muster_store::{AccountChanges, Role, Roles};
+use muster_protocol::{WorkKind, WorkerId};
+use muster_store::{NewWorker, Role, WorkerCheckIn};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::support::{ANONYMOUS, TestServer, changed, plain_request, worker};
-
-/// An untrusted account with a role, which nobody used yet.
-async fn with_role(server: &TestServer, name: &str, role: Role) -> TestUser {
-    let user = server.user(name, 0).await;
-    let changes = AccountChanges {
-        grant: Roles::of(&[role]),
-        ..AccountChanges::default()
-    };
-    let id = UserId(user.user_id.parse().unwrap());
-    server
-        .engine
-        .store()
-        .journal()
-        .set_account(id, changes, server.engine.clock().now())
-        .await
-        .unwrap();
-    user
-}
+use crate::support::{ANONYMOUS, START, Setup, TestServer, changed, number, plain_request, worker};
 
 async fn worker_count(server: &TestServer, key: &str) -> Value {
     server.get_as("/api/v2/find_user", key).await.ok(200)["worker_count"].clone()
@@ -31,8 +14,8 @@ async fn worker_count(server: &TestServer, key: &str) -> Value {
 #[tokio::test]
 async fn some_accounts_may_not_run_workers() {
     let server = TestServer::start().await;
-    let flagged = with_role(&server, "flagged", Role::Flagged).await;
-    let deleted = with_role(&server, "deleted", Role::Deleted).await;
+    let flagged = server.user_with("flagged", Role::Flagged).await;
+    let deleted = server.user_with("deleted", Role::Deleted).await;
     for (key, code) in [
         (ANONYMOUS, "AnonForbiddenWorker"),
         (&flagged.api_key, "WorkerFlaggedMaintenance"),
@@ -118,6 +101,41 @@ async fn a_name_belongs_to_its_first_owner() {
 }
 
 #[tokio::test]
+async fn a_name_is_for_one_kind_of_worker() {
+    let server = TestServer::start().await;
+    let owner = server.trusted("owner", 0).await;
+    let state = WorkerCheckIn {
+        worker: WorkerId(Uuid::from_u128(1)),
+        at: START,
+        ip: None,
+        bridge_agent: "a text worker:1:x".to_owned(),
+        threads: 1,
+        max_power: 80,
+        extra_slow: false,
+        allow_unsafe_ip: true,
+        speed: None,
+        uptime: 0,
+        last_reward_uptime: 0,
+        aborted_jobs: 0,
+        last_aborted_job: None,
+        settings: json!({}),
+    };
+    let scribe = NewWorker {
+        kind: WorkKind::Text,
+        owner: number(&owner),
+        name: "Scribe".to_owned(),
+        state,
+    };
+    let journal = server.engine.store().journal();
+    journal.register_worker(scribe).await.unwrap();
+    let server = server.restart(Setup::default()).await;
+    server
+        .pop(&owner.api_key, &worker("Scribe"))
+        .await
+        .refused(400, "PolymorphicNameConflict");
+}
+
+#[tokio::test]
 async fn an_untrusted_account_gets_no_fifth_worker() {
     let server = TestServer::start().await;
     let owner = server.user("owner", 0).await;
@@ -179,7 +197,7 @@ async fn only_customizers_get_jobs_for_models_that_are_not_known() {
     let client = server.user("client", 1000).await;
     let (owner, custom) = (
         server.user("owner", 0).await,
-        with_role(&server, "custom", Role::Customizer).await,
+        server.user_with("custom", Role::Customizer).await,
     );
     let request = changed(plain_request(), json!({"models": ["my own model"]}));
     server.request(&client.api_key, &request).await;

@@ -1,12 +1,12 @@
 //! `POST generate/submit`: jobs that failed, came too late or came twice.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use muster_protocol::TestUser;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Answer, TestServer, changed, plain_request};
+use crate::support::{Answer, Setup, TestServer, changed, plain_request};
 
 /// Seconds that a worker has for a job of a plain request, and one more.
 const TOO_LONG: u64 = 151;
@@ -213,6 +213,24 @@ async fn a_job_past_its_time_goes_to_another_worker() {
     horde.deliver(&job).await.ok(200);
     horde.deliver(&late).await.refused(400, "AbortedGen");
     horde.assert_progress(0, 0, 1, 1).await;
+    horde.assert_left(990.0).await;
+}
+
+#[tokio::test]
+async fn what_ran_out_while_the_server_was_down_is_not_held_against_the_worker() {
+    let horde = Horde::with_request(json!({"params": {"n": 2}})).await;
+    let (delivered, lost) = (horde.pop("Keeper").await, horde.pop("Keeper").await);
+    horde.server.clock.advance(Duration::from_mins(15));
+    let horde = Horde {
+        server: horde.server.restart(Setup::default()).await,
+        ..horde
+    };
+    horde.server.advance(TOO_LONG - 2).await;
+    horde.assert_progress(0, 2, 0, 0).await;
+    assert_eq!(horde.deliver(&delivered).await.ok(200), json!({"reward": 5.76}));
+    horde.server.advance(2).await;
+    horde.assert_progress(1, 0, 1, 1).await;
+    horde.deliver(&lost).await.refused(400, "AbortedGen");
     horde.assert_left(990.0).await;
 }
 

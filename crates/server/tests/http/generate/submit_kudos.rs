@@ -4,11 +4,7 @@ use muster_protocol::{TestUser, UserId};
 use muster_store::BookedEntry;
 use serde_json::{Value, json};
 
-use crate::support::{ANONYMOUS, TestServer, changed, picture, plain_request, worker};
-
-fn number(user: &TestUser) -> UserId {
-    UserId(user.user_id.parse().unwrap())
-}
+use crate::support::{ANONYMOUS, TestServer, changed, number, picture, plain_request, worker};
 
 /// What an account has to spend and in escrow, in hundredths.
 async fn balances(server: &TestServer, user: UserId) -> (i64, i64) {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// A directory and a database, gone when the test is over.
 ///
-/// The database is SQLite in that directory, or, with `MUSTER_TEST_HTTP_ON=postgres`, a database of its
+/// The database is a file in that directory, or, with `MUSTER_TEST_HTTP_ON=postgres`, a database of its
 /// own on the server that `MUSTER_TEST_POSTGRES_URL` names.
 pub(crate) struct Home {
     directory: TempDir,

@@ -7,9 +7,9 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use home::Home;
 use muster_engine::{Engine, EngineConfig, ManualClock, ModelReference, Parts};
 use muster_kudos::image::ImagePricing;
-use muster_protocol::{TestUser, TestUserInput, Timestamp};
+use muster_protocol::{TestUser, TestUserInput, Timestamp, UserId};
 use muster_server::{ServerConfig, router, serve};
-use muster_store::{BlobConfig, Blobs, Store, StoreConfig};
+use muster_store::{AccountChanges, BlobConfig, Blobs, Role, Roles, Store, StoreConfig};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -277,6 +277,18 @@ impl TestServer {
         self.engine.test_user(input).await.unwrap()
     }
 
+    /// An account without kudos that has a role.
+    pub(crate) async fn user_with(&self, name: &str, role: Role) -> TestUser {
+        let user = self.user(name, 0).await;
+        let changes = AccountChanges {
+            grant: Roles::of(&[role]),
+            ..AccountChanges::default()
+        };
+        let journal = self.engine.store().journal();
+        journal.set_account(number(&user), changes, START).await.unwrap();
+        user
+    }
+
     /// Puts a request for pictures into the queue; its id.
     pub(crate) async fn request(&self, key: &str, body: &Value) -> String {
         let accepted = self.post("/api/v2/generate/async", key, body).await.ok(202);
@@ -308,6 +320,11 @@ async fn run(engine: Engine, listener: TcpListener, router: axum::Router, stop: 
         .await
         .unwrap();
     engine.store().clone().close().await;
+}
+
+/// The number of an account.
+pub(crate) fn number(user: &TestUser) -> UserId {
+    UserId(user.user_id.parse().unwrap())
 }
 
 /// A plain request for a picture by `stable_diffusion`, with all that matters given.
