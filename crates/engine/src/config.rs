@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use muster_kudos::income::{BridgeMultipliers, BridgeVersion, KnownBridge};
+use muster_protocol::BUNDLED_WORKER;
 
 /// The horde's house rules. `Default` is what a new private horde wants.
 #[derive(Clone, Debug)]
@@ -49,7 +50,7 @@ impl Default for EngineConfig {
 fn bridge_multipliers() -> BridgeMultipliers {
     let mut multipliers = BridgeMultipliers::default();
     multipliers.known.push(KnownBridge {
-        name: "Muster Worker".to_owned(),
+        name: BUNDLED_WORKER.to_owned(),
         current_since: BridgeVersion::major(0),
     });
     multipliers

@@ -13,7 +13,8 @@
 //! | `duties` | what happens without anyone asking: expiry, time-outs, pruning |
 //!
 //! Locks are taken in one order (a worker's, the random source's, the board's), are held for
-//! microseconds, and never across a wait.
+//! microseconds, and never across a wait. Only the registration of a worker, which takes turns, waits
+//! for the journal behind a lock of its own.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

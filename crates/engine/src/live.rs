@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use muster_dispatch::{Board, image::Image};
+use muster_dispatch::{
+    Board, Ticket,
+    image::{Demand, Image},
+};
 use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId, WorkerId, image::Metadata};
 
 use crate::requests::ImageRequest;
@@ -103,6 +106,22 @@ impl LiveRequest {
     /// Whether nothing more will come: given up, or all slots taken and nothing in progress.
     pub(crate) fn is_done(&self) -> bool {
         self.faulted || (self.slots == 0 && self.counts().processing == 0)
+    }
+
+    /// The request as the board knows it.
+    pub(crate) fn ticket(&self, priority: i64, created: Timestamp, demand: Demand) -> Ticket<Demand> {
+        Ticket {
+            request: self.id,
+            requester: self.user,
+            priority,
+            created,
+            expires: self.expiry,
+            slots: self.slots,
+            things: self.things,
+            models: self.spec.models.clone(),
+            workers: self.spec.worker_list(),
+            demand,
+        }
     }
 
     pub(crate) fn job(&self, id: JobId) -> Option<&LiveJob> {

@@ -59,18 +59,7 @@ impl Engine {
         let price = muster_protocol::Kudos::from_f64(request.price);
         let demand = request.spec.demand(&self.models, price, available);
         let mut live = self.live.lock();
-        live.board.insert(Ticket {
-            request: request.id,
-            requester: request.user,
-            priority,
-            created,
-            expires: request.expiry,
-            slots: request.slots,
-            things: request.things,
-            models: request.spec.models.clone(),
-            workers: request.spec.worker_list(),
-            demand,
-        });
+        live.board.insert(request.ticket(priority, created, demand));
         live.restore(request);
         Ok(true)
     }
@@ -87,18 +76,8 @@ impl Engine {
     /// A request in the form in which it is compared with workers.
     pub(crate) fn ticket_of(&self, request: &LiveRequest) -> Ticket<Demand> {
         let price = muster_protocol::Kudos::from_f64(request.price);
-        Ticket {
-            request: request.id,
-            requester: request.user,
-            priority: 0,
-            created: request.expiry,
-            expires: request.expiry,
-            slots: request.slots,
-            things: request.things,
-            models: request.spec.models.clone(),
-            workers: request.spec.worker_list(),
-            demand: request.spec.demand(&self.models, price, price),
-        }
+        let demand = request.spec.demand(&self.models, price, price);
+        request.ticket(0, request.expiry, demand)
     }
 }
 

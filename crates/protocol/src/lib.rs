@@ -32,3 +32,5 @@ pub use user::{
 pub const ANONYMOUS_KEY: &str = "0000000000";
 /// What a client counts as that does not say who it is.
 pub const UNKNOWN_AGENT: &str = "unknown:0:unknown";
+/// The name of Muster's own worker in its bridge agent string.
+pub const BUNDLED_WORKER: &str = "Muster Worker";

@@ -1,7 +1,10 @@
 //! Bridge agents, that is the software workers run, and what each version of it is able to do
 //! (spec: image, section 8). The tables are the specification's, row for row.
 
-use muster_protocol::image::{PostProcessor, Sampler};
+use muster_protocol::{
+    BUNDLED_WORKER,
+    image::{PostProcessor, Sampler},
+};
 use semver::Version;
 
 /// The software a worker runs, as it names itself: `name:version:contact`.
@@ -40,7 +43,7 @@ impl BridgeAgent {
     /// What it is able to do. Muster's own worker, whose backends decide by themselves what to refuse,
     /// is credited with all that the newest reGen worker can do.
     pub fn capabilities(&self) -> Capabilities {
-        if self.name == BUNDLED {
+        if self.name == BUNDLED_WORKER {
             let newest = Version::new(NEWEST_REGEN, 0, 0);
             return Self {
                 name: AGENTS[0].to_owned(),
@@ -195,9 +198,6 @@ const AGENTS: [&str; 4] = [
     "SD-WebUI Stable Horde Worker Bridge",
     "HordeAutoWebBridge",
 ];
-
-/// Muster's own worker.
-const BUNDLED: &str = "Muster Worker";
 
 /// The newest version of the reGen worker in the tables.
 const NEWEST_REGEN: u64 = 13;

@@ -112,11 +112,11 @@ impl Engine {
         reserved: Reserved,
     ) -> Result<Option<Popped>> {
         let now = self.clock.now();
-        let Some((spec, slots_left, old_expiry)) = self.reserved_request(&reserved) else {
+        let Some((spec, slots_left, old_expiry, ttl)) = self.reserved_request(&reserved, popping.extra_slow)
+        else {
             return Ok(None);
         };
         let worker = popping.worker.lock().id;
-        let ttl = self.job_ttl(&spec, popping.extra_slow);
         let lifetime = if popping.extra_slow {
             EXTRA_SLOW_LIFETIME
         } else {
@@ -168,15 +168,22 @@ impl Engine {
         self.handed_out(&spec, &reserved, ids, seed, ttl).map(Some)
     }
 
-    fn reserved_request(&self, reserved: &Reserved) -> Option<(Arc<ImageRequest>, u32, Timestamp)> {
+    /// What is known of a reserved request: itself, the slots and the expiry it has now, and the time
+    /// that a job of it may take. `None` if it was cancelled or given up in the meantime.
+    fn reserved_request(
+        &self,
+        reserved: &Reserved,
+        extra_slow: bool,
+    ) -> Option<(Arc<ImageRequest>, u32, Timestamp, Duration)> {
         let live = self.live.lock();
         let request = live.request(reserved.request)?;
-        Some((Arc::clone(&request.spec), request.slots, request.expiry))
-    }
-
-    fn job_ttl(&self, spec: &ImageRequest, extra_slow: bool) -> Duration {
-        let none = muster_protocol::Kudos::ZERO;
-        Duration::from_secs(spec.demand(&self.models, none, none).job_ttl(extra_slow))
+        let ttl = live.board.get(reserved.request)?.demand.job_ttl(extra_slow);
+        Some((
+            Arc::clone(&request.spec),
+            request.slots,
+            request.expiry,
+            Duration::from_secs(ttl),
+        ))
     }
 
     fn started(

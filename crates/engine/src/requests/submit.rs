@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use muster_dispatch::Ticket;
 use muster_kudos::{
     image::settlement,
     priority::{Payer, initial_priority},
@@ -134,10 +133,9 @@ impl Engine {
         let created = self.store.journal().create_request(request).await?;
         self.learn_balances(&created.balances);
 
-        let mut live = self.live.lock();
-        live.insert(LiveRequest {
+        let request = LiveRequest {
             id,
-            spec: Arc::clone(&spec),
+            spec,
             user: caller.id(),
             expiry: now + LIFETIME,
             slots: count,
@@ -149,19 +147,10 @@ impl Engine {
             things,
             jobs: Vec::new(),
             possible: None,
-        });
-        live.board.insert(Ticket {
-            request: id,
-            requester: caller.id(),
-            priority,
-            created: now,
-            expires: now + LIFETIME,
-            slots: count,
-            things,
-            models: spec.models.clone(),
-            workers: spec.worker_list(),
-            demand,
-        });
+        };
+        let mut live = self.live.lock();
+        live.board.insert(request.ticket(priority, now, demand));
+        live.insert(request);
         drop(live);
         self.wake_duties();
         Ok(self.acceptance(id, price))

@@ -72,7 +72,7 @@ impl Engine {
             ip: Some(call.address.to_string()),
             bridge_agent: text::clean(&input.bridge_agent),
             threads: input.threads as i32,
-            max_power: i32::try_from(settings.max_pixels / 32_768).unwrap_or(i32::MAX),
+            max_power: settings.max_power(),
             extra_slow: settings.extra_slow_worker,
             allow_unsafe_ip: settings.allow_unsafe_ipaddr,
             speed: None,

@@ -145,7 +145,7 @@ impl Worker {
             ip: self.address.clone(),
             bridge_agent: self.bridge_agent.clone(),
             threads: self.threads as i32,
-            max_power: i32::try_from(self.settings.max_pixels / 32_768).unwrap_or(i32::MAX),
+            max_power: self.settings.max_power(),
             extra_slow: self.settings.extra_slow_worker,
             allow_unsafe_ip: self.settings.allow_unsafe_ipaddr,
             speed: self.speed,

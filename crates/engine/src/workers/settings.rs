@@ -82,6 +82,11 @@ impl WorkerSettings {
             limit_max_steps: input.limit_max_steps,
         })
     }
+
+    /// The largest picture in the unit that owners configure: 1 stands for 32,768 pixels.
+    pub(crate) fn max_power(&self) -> i32 {
+        i32::try_from(self.max_pixels / 32_768).unwrap_or(i32::MAX)
+    }
 }
 
 /// What follows from a worker's settings and is dear to compute again with every pop.

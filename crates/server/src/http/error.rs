@@ -177,14 +177,22 @@ pub async fn force_json_errors(request: Request, next: Next) -> Response {
     if !api || !failed || is_json(&response) {
         return response;
     }
-    let message = status.canonical_reason().unwrap_or("Error").to_owned();
-    let mut replaced = (status, Json(RequestError { message, rc: None })).into_response();
+    let mut replaced = plain(status, status.canonical_reason().unwrap_or("Error"));
     for (name, value) in response.headers() {
         if ![header::CONTENT_TYPE, header::CONTENT_LENGTH].contains(name) {
             replaced.headers_mut().append(name, value.clone());
         }
     }
     replaced
+}
+
+/// An error with a message alone, for what no variant of [`ApiError`] stands for.
+pub fn plain(status: StatusCode, message: impl Into<String>) -> Response {
+    let body = RequestError {
+        message: message.into(),
+        rc: None,
+    };
+    (status, Json(body)).into_response()
 }
 
 /// Whether a response says that it is JSON.

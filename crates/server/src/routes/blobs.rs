@@ -8,12 +8,11 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use muster_protocol::RequestError;
 use muster_store::{BlobMethod, BlobUrlError, Bucket};
 
 use crate::{
     AppState,
-    http::{ApiError, Json},
+    http::{ApiError, error::plain},
 };
 
 /// Where a picture is and the signature of its address.
@@ -40,7 +39,7 @@ pub(crate) async fn download(State(state): State<AppState>, address: Address) ->
             ];
             Ok((headers, picture).into_response())
         }
-        None => Ok(answer(
+        None => Ok(plain(
             StatusCode::NOT_FOUND,
             "There is no such picture (any more).",
         )),
@@ -82,16 +81,5 @@ fn refuse(error: BlobUrlError) -> Response {
         BlobUrlError::Malformed => StatusCode::NOT_FOUND,
         BlobUrlError::BadSignature | BlobUrlError::Expired => StatusCode::FORBIDDEN,
     };
-    answer(status, &error.to_string())
-}
-
-fn answer(status: StatusCode, message: &str) -> Response {
-    (
-        status,
-        Json(RequestError {
-            message: message.to_owned(),
-            rc: None,
-        }),
-    )
-        .into_response()
+    plain(status, error.to_string())
 }

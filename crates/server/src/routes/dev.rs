@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     AppState,
-    http::{ApiError, Json, TransportPeer},
+    http::{ApiError, Json, TransportPeer, error::plain},
 };
 
 /// Make or refresh an account for automated tests
@@ -37,7 +37,7 @@ pub(crate) async fn test_user(
     }
     if !peer.is_loopback() {
         let message = "Test accounts can only be made from the server's own machine.";
-        return Ok((StatusCode::FORBIDDEN, plain_error(message)).into_response());
+        return Ok(plain(StatusCode::FORBIDDEN, message));
     }
     let body = serde_json::from_slice(&body).unwrap_or_else(|_| Value::Object(serde_json::Map::new()));
     let input = TestUserInput::parse(body).map_err(|invalid| {
@@ -61,11 +61,4 @@ pub(crate) async fn test_user(
         StatusCode::OK
     };
     Ok((status, Json(user)).into_response())
-}
-
-fn plain_error(message: &str) -> Json<RequestError> {
-    Json(RequestError {
-        message: message.to_owned(),
-        rc: None,
-    })
 }

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use muster_protocol::image::PopInput;
+use muster_protocol::{BUNDLED_WORKER, image::PopInput};
 use thiserror::Error;
 use tokio::{sync::broadcast, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -92,7 +92,7 @@ impl WorkerConfig {
 
 /// How this worker software names itself. Servers decide by it what the worker is able to do.
 pub fn bridge_agent() -> String {
-    format!("Muster Worker:{VERSION}:{HOME}")
+    format!("{BUNDLED_WORKER}:{VERSION}:{HOME}")
 }
 
 /// Why a worker gave up.
