@@ -36,6 +36,8 @@ pub(crate) struct LiveRequest {
     pub(crate) expiry: Timestamp,
     /// Jobs that no worker has taken yet.
     pub(crate) slots: u32,
+    /// Jobs that are being handed out: taken off the board, not durable yet.
+    pub(crate) reserved: u32,
     /// Jobs asked for; after a cancellation, jobs delivered.
     pub(crate) total: u32,
     pub(crate) faulted: bool,
@@ -103,9 +105,14 @@ impl LiveRequest {
         counts
     }
 
-    /// Whether nothing more will come: given up, or all slots taken and nothing in progress.
+    /// Whether nothing more will come: given up, or nothing left to do.
     pub(crate) fn is_done(&self) -> bool {
-        self.faulted || (self.slots == 0 && self.counts().processing == 0)
+        self.faulted || self.is_idle()
+    }
+
+    /// Whether all slots are taken and nothing is in progress or being handed out.
+    fn is_idle(&self) -> bool {
+        self.slots == 0 && self.reserved == 0 && self.counts().processing == 0
     }
 
     /// The request as the board knows it.
@@ -218,6 +225,30 @@ impl Live {
         self.settle(request);
     }
 
+    /// Takes slots that the board has reserved, until [`Live::put_slots`] says what came of it.
+    pub(crate) fn take_slots(&mut self, id: RequestId, slots: u32) {
+        if let Some(request) = self.requests.get_mut(&id) {
+            request.slots = request.slots.saturating_sub(slots);
+            request.reserved += slots;
+        }
+    }
+
+    /// Ends a reservation, which became jobs or was lost.
+    pub(crate) fn put_slots(&mut self, id: RequestId, slots: u32) {
+        if let Some(request) = self.requests.get_mut(&id) {
+            request.reserved = request.reserved.saturating_sub(slots);
+        }
+    }
+
+    /// Takes over how many slots the store says are left, of which other reservations may hold some.
+    pub(crate) fn correct_slots(&mut self, id: RequestId, slots_left: u32) {
+        if let Some(request) = self.requests.get_mut(&id) {
+            request.slots = slots_left.saturating_sub(request.reserved);
+            self.board.set_slots(id, request.slots);
+        }
+        self.settle(id);
+    }
+
     /// Gives slots back to the queue: of a lost reservation or a failed job.
     pub(crate) fn return_slots(&mut self, id: RequestId, slots: u32) {
         if let Some(request) = self.requests.get_mut(&id)
@@ -279,7 +310,7 @@ impl Live {
         let Some(request) = self.requests.get(&id) else {
             return;
         };
-        if request.slots > 0 || request.counts().processing > 0 || self.board.remove(id).is_none() {
+        if !request.is_idle() || self.board.remove(id).is_none() {
             return;
         }
         self.finished.push_back(id);
@@ -288,5 +319,103 @@ impl Live {
                 self.remove(oldest);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_protocol::image::RequestInput;
+    use rand::{SeedableRng, rngs::StdRng};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::models::ModelReference;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn id(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    /// A request with two slots, on the board.
+    fn live() -> (Live, RequestId) {
+        let models = ModelReference::bundled();
+        let input = RequestInput::new("a lighthouse");
+        let spec = ImageRequest::new(input, Vec::new(), false, models, &mut StdRng::seed_from_u64(1));
+        let demand = spec.demand(models, Kudos::ZERO, Kudos::ZERO);
+        let request = LiveRequest {
+            id: RequestId(id(1)),
+            spec: Arc::new(spec),
+            user: UserId(7),
+            expiry: NOW + std::time::Duration::from_mins(20),
+            slots: 2,
+            reserved: 0,
+            total: 2,
+            faulted: false,
+            cancelled: false,
+            consumed: Kudos::ZERO,
+            price: 1.0,
+            things: 1,
+            jobs: Vec::new(),
+            possible: None,
+        };
+        let mut live = Live::new(10, false);
+        live.board.insert(request.ticket(0, NOW, demand));
+        live.insert(request);
+        (live, RequestId(id(1)))
+    }
+
+    fn job(number: u128) -> LiveJob {
+        LiveJob {
+            id: JobId(id(number)),
+            worker: WorkerId(id(9)),
+            model: "stable_diffusion".into(),
+            started: NOW,
+            deadline: NOW + std::time::Duration::from_secs(150),
+            fake: false,
+            state: LiveJobState::Processing,
+        }
+    }
+
+    #[test]
+    fn a_request_is_not_done_while_a_reservation_is_being_written_down() {
+        let (mut live, request) = live();
+        live.take_slots(request, 1);
+        live.start_job(request, job(2));
+        live.put_slots(request, 1);
+        live.take_slots(request, 1);
+        live.end_job(JobId(id(2)), LiveJobState::Faulted);
+        assert!(!live.request(request).unwrap().is_done());
+        assert!(live.board.get(request).is_some());
+
+        live.start_job(request, job(3));
+        live.put_slots(request, 1);
+        assert!(live.board.job(JobId(id(3))).is_some(), "its deadline is watched");
+        live.end_job(JobId(id(3)), LiveJobState::Faulted);
+        assert!(live.request(request).unwrap().is_done());
+        assert!(live.board.get(request).is_none());
+    }
+
+    #[test]
+    fn a_lost_reservation_of_a_cancelled_request_ends_it() {
+        let (mut live, request) = live();
+        live.take_slots(request, 2);
+        live.stop(request, false);
+        assert!(!live.request(request).unwrap().is_done());
+        live.put_slots(request, 2);
+        live.return_slots(request, 2);
+        live.settle(request);
+        assert!(live.request(request).unwrap().is_done());
+        assert_eq!(live.request(request).unwrap().slots, 0);
+        assert!(live.board.get(request).is_none());
+    }
+
+    #[test]
+    fn the_store_corrects_the_slots_but_for_what_is_reserved() {
+        let (mut live, request) = live();
+        live.take_slots(request, 1);
+        live.correct_slots(request, 2);
+        assert_eq!(live.request(request).unwrap().slots, 1);
+        assert_eq!(live.board.get(request).unwrap().slots, 1);
     }
 }

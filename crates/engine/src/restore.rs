@@ -104,6 +104,7 @@ fn to_live(stored: StoredRequest, jobs: Vec<StoredJob>, models: &ModelReference)
         user: stored.user,
         expiry: stored.expiry,
         slots: stored.slots_left.max(0).unsigned_abs(),
+        reserved: 0,
         total: stored.jobs_total.max(0).unsigned_abs(),
         faulted: stored.faulted,
         cancelled: stored.cancelled,

@@ -97,9 +97,8 @@ impl Engine {
         let reservation = live.board.reserve(&pop, &mut *rng);
         if let Reservation::Reserved(reserved) = &reservation
             && !reserved.decoy
-            && let Some(request) = live.request_mut(reserved.request)
         {
-            request.slots = request.slots.saturating_sub(reserved.slots);
+            live.take_slots(reserved.request, reserved.slots);
         }
         reservation
     }
@@ -156,7 +155,7 @@ impl Engine {
                 return Ok(None);
             }
             Ok(StartOutcome::RequestGone) => {
-                self.live.lock().remove(reserved.request);
+                self.request_gone(&reserved);
                 return Ok(None);
             }
             Err(error) => {
@@ -209,6 +208,9 @@ impl Engine {
             };
             live.start_job(reserved.request, job);
         }
+        if !reserved.decoy {
+            live.put_slots(reserved.request, reserved.slots);
+        }
         live.extend(reserved.request, expiry);
         drop(live);
         self.wake_duties();
@@ -216,18 +218,28 @@ impl Engine {
 
     fn give_back(&self, reserved: &Reserved) {
         if !reserved.decoy {
-            self.live.lock().return_slots(reserved.request, reserved.slots);
+            let mut live = self.live.lock();
+            live.put_slots(reserved.request, reserved.slots);
+            live.return_slots(reserved.request, reserved.slots);
+            live.settle(reserved.request);
         }
     }
 
     /// The store knows better how many slots are left: some other node handed jobs out.
     fn correct_slots(&self, reserved: &Reserved, slots_left: u32) {
         let mut live = self.live.lock();
-        if slots_left > 0 {
-            live.return_slots(reserved.request, slots_left);
-        } else {
-            live.settle(reserved.request);
+        live.put_slots(reserved.request, reserved.slots);
+        live.correct_slots(reserved.request, slots_left);
+    }
+
+    /// The request was cancelled or given up while the reservation was being written down. Its jobs in
+    /// progress may still be delivered.
+    fn request_gone(&self, reserved: &Reserved) {
+        let mut live = self.live.lock();
+        if !reserved.decoy {
+            live.put_slots(reserved.request, reserved.slots);
         }
+        live.stop(reserved.request, false);
     }
 
     fn handed_out(

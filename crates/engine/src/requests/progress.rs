@@ -84,7 +84,7 @@ impl Engine {
             finished: counts.finished,
             processing: counts.processing,
             restarted: counts.faulted,
-            waiting: request.slots.min(request.total.saturating_sub(settled)),
+            waiting: (request.slots + request.reserved).min(request.total.saturating_sub(settled)),
             done: request.is_done(),
             faulted: request.faulted,
             wait_time: self.expected_wait(request, place.map_or((0, 0), |place| (place.things, place.jobs))),

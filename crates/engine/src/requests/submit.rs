@@ -139,6 +139,7 @@ impl Engine {
             user: caller.id(),
             expiry: now + LIFETIME,
             slots: count,
+            reserved: 0,
             total: count,
             faulted: false,
             cancelled: false,
