@@ -6,6 +6,7 @@
 //! extractors and the responder [`Json`].
 
 pub mod client_address;
+pub mod complete;
 pub mod error;
 pub mod extract;
 pub mod field_mask;
@@ -20,6 +21,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use client_address::{
     AddressRules, ClientAddress, EffectiveAddress, NoPasskeys, Passkeys, TransportPeer,
 };
+pub use complete::to_the_end;
 pub use error::ApiError;
 pub use extract::{ApiKey, BODY_LIMIT, ClientAgent, MaybeApiKey, ValidBody};
 pub use field_mask::{FieldMask, MaskError};

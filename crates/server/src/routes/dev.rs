@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     AppState,
-    http::{ApiError, Json, TransportPeer, error::plain},
+    http::{ApiError, Json, TransportPeer, error::plain, to_the_end},
 };
 
 /// Make or refresh an account for automated tests
@@ -54,7 +54,7 @@ pub(crate) async fn test_user(
             "username and oauth_id must not be empty".into(),
         ));
     }
-    let user = state.engine.test_user(input).await?;
+    let user = to_the_end(async move { state.engine.test_user(input).await }).await??;
     let status = if user.created {
         StatusCode::CREATED
     } else {

@@ -13,7 +13,9 @@ use muster_protocol::{
 
 use crate::{
     AppState,
-    http::{ApiError, ClientAddress, ClientAgent, EffectiveAddress, Json, MaybeApiKey, ValidBody},
+    http::{
+        ApiError, ClientAddress, ClientAgent, EffectiveAddress, Json, MaybeApiKey, ValidBody, to_the_end,
+    },
 };
 
 /// Put an image request into the queue
@@ -47,10 +49,12 @@ pub(crate) async fn submit(
         client_agent,
         address: address.address,
     };
-    Ok(match state.engine.submit_image_request(&call, input).await? {
-        Submission::Accepted(accepted) => (StatusCode::ACCEPTED, Json(accepted)).into_response(),
-        Submission::DryRun(price) => Json(price).into_response(),
-    })
+    Ok(
+        match to_the_end(async move { state.engine.submit_image_request(&call, input).await }).await?? {
+            Submission::Accepted(accepted) => (StatusCode::ACCEPTED, Json(accepted)).into_response(),
+            Submission::DryRun(price) => Json(price).into_response(),
+        },
+    )
 }
 
 /// How far an image request is
@@ -101,7 +105,9 @@ pub(crate) async fn cancel(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<Status>, ApiError> {
-    Ok(Json(state.engine.cancel_image_request(&id).await?))
+    Ok(Json(
+        to_the_end(async move { state.engine.cancel_image_request(&id).await }).await??,
+    ))
 }
 
 /// Ask for image jobs, as a worker
@@ -131,7 +137,9 @@ pub(crate) async fn pop(
         client_agent,
         address,
     };
-    Ok(Json(state.engine.pop_image_job(&call, input).await?))
+    Ok(Json(
+        to_the_end(async move { state.engine.pop_image_job(&call, input).await }).await??,
+    ))
 }
 
 /// Deliver an image job, as a worker
@@ -159,5 +167,7 @@ pub(crate) async fn deliver(
         client_agent,
         address,
     };
-    Ok(Json(state.engine.submit_image_job(&call, input).await?))
+    Ok(Json(
+        to_the_end(async move { state.engine.submit_image_job(&call, input).await }).await??,
+    ))
 }

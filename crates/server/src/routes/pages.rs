@@ -8,7 +8,10 @@ use axum::{
 };
 use serde::Deserialize;
 
-use crate::{AppState, http::ApiError};
+use crate::{
+    AppState,
+    http::{ApiError, to_the_end},
+};
 
 /// What the registration form sends.
 #[derive(Deserialize)]
@@ -44,7 +47,8 @@ pub(crate) async fn register(
         let body = form("<p role=\"alert\">The form needs a user name.</p>");
         return Ok((StatusCode::BAD_REQUEST, page(&state.title, &body)).into_response());
     };
-    let body = match state.engine.register(&username).await? {
+    let engine = state.engine.clone();
+    let body = match to_the_end(async move { engine.register(&username).await }).await?? {
         None => form("<p role=\"alert\">Nothing is left of this user name. Please choose another one.</p>"),
         Some(key) => format!(
             "<p>Welcome, <strong>{}</strong>. This is your API key:</p>\
