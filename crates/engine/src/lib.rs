@@ -28,6 +28,7 @@ mod jobs;
 mod keys;
 mod live;
 mod models;
+pub mod outbound;
 mod requests;
 mod restore;
 pub mod text;
