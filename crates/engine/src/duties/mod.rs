@@ -9,7 +9,7 @@ use muster_dispatch::Due;
 use muster_protocol::{JobId, RequestId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Engine, error::Result, live::LiveJobState};
+use crate::{Engine, error::Result, live::LiveJobState, requests::LIFETIME};
 
 /// The longest sleep, so that a clock that was set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -103,8 +103,12 @@ impl Engine {
     /// Forgets finished requests whose time is over. They are not on the board any more, so nothing
     /// else reminds the engine of them.
     async fn prune(&self, now: Timestamp) -> Result<()> {
+        let quiet_since = now - LIFETIME;
         loop {
-            let expired = self.store.expired_requests(now, EXPIRY_BATCH as u64).await?;
+            let expired = self
+                .store
+                .expired_requests(now, quiet_since, EXPIRY_BATCH as u64)
+                .await?;
             let last = expired.len() < EXPIRY_BATCH;
             self.expire(expired, now).await?;
             if last {

@@ -242,11 +242,15 @@ async fn expired_requests_are_forgotten_with_their_jobs(db: &TestDb) {
         .unwrap();
     assert_eq!(late, StartOutcome::RequestGone);
 
-    let outcome = store
-        .journal()
-        .expire_requests(vec![old], at(1) + MINUTES_20)
-        .await
-        .unwrap();
+    let end = at(1) + MINUTES_20;
+    let expired = |now, quiet_since| store.expired_requests(now, quiet_since, 10);
+    assert!(expired(at(1), at(1)).await.unwrap().is_empty(), "it lives");
+    assert!(
+        expired(end, at(0)).await.unwrap().is_empty(),
+        "it has changed since"
+    );
+    assert_eq!(expired(end, at(1)).await.unwrap(), [old]);
+    let outcome = store.journal().expire_requests(vec![old], end).await.unwrap();
     assert_eq!(outcome.deleted, [old]);
     assert!(store.request(old).await.unwrap().is_none());
     assert!(store.job(jobs[0]).await.unwrap().is_none());
