@@ -7,6 +7,7 @@ use muster_protocol::BUNDLED_WORKER;
 
 /// The horde's house rules. `Default` is what a new private horde wants.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent switches
 pub struct EngineConfig {
     /// Salt of API-key hashes (`secret_key` of the reference server). Changing it makes every key
     /// unknown.
@@ -20,6 +21,8 @@ pub struct EngineConfig {
     /// Requests that name workers only go to workers that prioritise the requester, at a token
     /// price (`HORDE_REQUIRE_MATCHED_TARGETING`).
     pub matched_targeting: bool,
+    /// Requests that name workers must be paid upfront (`HORDE_UPFRONT_KUDOS_ON_WORKERLIST`).
+    pub upfront_for_named_workers: bool,
     /// The share of a reward that each worker software earns.
     pub bridge_multipliers: BridgeMultipliers,
     /// Finished requests that stay in memory so that polling them costs no query.
@@ -38,6 +41,7 @@ impl Default for EngineConfig {
             maintenance: false,
             test_accounts: false,
             matched_targeting: false,
+            upfront_for_named_workers: false,
             bridge_multipliers: bridge_multipliers(),
             remembered_requests: 20_000,
             check_in_flush: Duration::from_secs(5),

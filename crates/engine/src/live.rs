@@ -43,6 +43,8 @@ pub(crate) struct LiveRequest {
     pub(crate) faulted: bool,
     pub(crate) cancelled: bool,
     pub(crate) consumed: Kudos,
+    /// Whether kudos are promised to it.
+    pub(crate) held: bool,
     /// Price of one job before multipliers.
     pub(crate) price: f64,
     /// Pixelsteps of one job.
@@ -111,7 +113,7 @@ impl LiveRequest {
     }
 
     /// Whether all slots are taken and nothing is in progress or being handed out.
-    fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.slots == 0 && self.reserved == 0 && self.counts().processing == 0
     }
 
@@ -354,6 +356,7 @@ mod tests {
             faulted: false,
             cancelled: false,
             consumed: Kudos::ZERO,
+            held: false,
             price: 1.0,
             things: 1,
             jobs: Vec::new(),

@@ -107,6 +107,13 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     matched_targeting: Option<bool>,
 
+    /// Requests that name workers must be paid upfront (also `HORDE_UPFRONT_KUDOS_ON_WORKERLIST`)
+    /// [false]
+    #[arg(long, env = "MUSTER_UPFRONT_KUDOS_ON_WORKERLIST", num_args = 0..=1, default_missing_value = "true",
+          value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upfront_kudos_on_workerlist: Option<bool>,
+
     /// Let callers on this machine make accounts with any balance, for automated tests (also
     /// `HORDE_TEST_APIKEYS`) [false]
     #[arg(long, env = "MUSTER_TEST_APIKEYS", num_args = 0..=1, default_missing_value = "true",
@@ -216,6 +223,7 @@ pub(crate) struct Settings {
     pub(crate) models: Option<PathBuf>,
     pub(crate) image_prices: Option<PathBuf>,
     pub(crate) matched_targeting: bool,
+    pub(crate) upfront_kudos_on_workerlist: bool,
     pub(crate) test_apikeys: bool,
     pub(crate) test_ratelimit_disabled: bool,
     pub(crate) database_readers: u32,
@@ -248,6 +256,7 @@ impl Default for Settings {
             models: None,
             image_prices: None,
             matched_targeting: false,
+            upfront_kudos_on_workerlist: false,
             test_apikeys: false,
             test_ratelimit_disabled: false,
             database_readers: 4,
@@ -266,10 +275,11 @@ impl Default for Settings {
 }
 
 /// Variables that existing deployments set, and the options they stand for.
-const INHERITED: [(&str, &str); 12] = [
+const INHERITED: [(&str, &str); 13] = [
     ("HORDE_TITLE", "title"),
     ("secret_key", "secret-key"),
     ("HORDE_REQUIRE_MATCHED_TARGETING", "matched-targeting"),
+    ("HORDE_UPFRONT_KUDOS_ON_WORKERLIST", "upfront-kudos-on-workerlist"),
     ("HORDE_TEST_APIKEYS", "test-apikeys"),
     ("HORDE_TEST_RATELIMIT_DISABLED", "test-ratelimit-disabled"),
     ("R2_TRANSIENT_ACCOUNT", "s3-endpoint"),
@@ -282,7 +292,12 @@ const INHERITED: [(&str, &str); 12] = [
 ];
 
 /// Those of them that are switches.
-const INHERITED_SWITCHES: [&str; 3] = ["matched-targeting", "test-apikeys", "test-ratelimit-disabled"];
+const INHERITED_SWITCHES: [&str; 4] = [
+    "matched-targeting",
+    "upfront-kudos-on-workerlist",
+    "test-apikeys",
+    "test-ratelimit-disabled",
+];
 
 impl Settings {
     /// Puts the sources together. `environment` looks up a variable.

@@ -110,6 +110,7 @@ fn request(cast: Cast) -> NewRequest {
                         "karras": true, "tiling": false, "hires_fix": false, "clip_skip": 1,
                         "post_processing": [], "loras": [{ "name": "x", "model": 1.0, "clip": 1.0 }] },
         }),
+        held: Kudos::ZERO,
         event: Some(
             LedgerEvent::new(format!("activate:{id}"), EventKind::Generation, AT)
                 .of_request(id)

@@ -121,6 +121,8 @@ pub struct Balances {
     pub spendable: Kudos,
     /// What is held back until its owner is trusted.
     pub escrow: Kudos,
+    /// How much of what it can spend is promised to requests that are paid upfront.
+    pub held: Kudos,
 }
 
 /// An account as stored.

@@ -17,6 +17,10 @@ pub enum Pot {
     Spendable = 0,
     /// What is held back until its owner is trusted.
     Escrow = 1,
+    /// How much of what its owner could spend is promised to requests that must be paid upfront. A
+    /// promise is no debit: it moves nothing out of the spendable pot, but is not available to other
+    /// promises and to transfers.
+    Held = 2,
 }
 
 /// The horde's own accounts. They have negative numbers, no user row and no floor.
@@ -32,6 +36,8 @@ pub enum SystemAccount {
     Floor = -3,
     /// Gives awards, monthly kudos and administrators' adjustments.
     Grants = -4,
+    /// The other side of promises: minus all that is held.
+    Holds = -5,
 }
 
 /// Whose kudos move.
@@ -100,6 +106,8 @@ pub enum EventKind {
     Reconciliation = 9,
     /// Taken over from another installation.
     Import = 10,
+    /// What was left of a promise was released.
+    Release = 11,
 }
 
 /// One movement of one pot.
@@ -119,7 +127,7 @@ pub struct Entry {
 /// What an account must have for an event to be booked, tested inside the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Requirement {
-    /// Who must have it, in the spendable pot.
+    /// Who must have it, in the spendable pot and not promised.
     pub account: UserId,
     /// How much, before the event.
     pub at_least: Kudos,
@@ -214,6 +222,18 @@ impl LedgerEvent {
         })
     }
 
+    /// Promises more of a user's kudos, or, if `amount` is negative, less.
+    #[must_use]
+    pub fn with_hold(self, user: UserId, amount: Kudos) -> Self {
+        self.with_entry(Entry {
+            account: user.into(),
+            pot: Pot::Held,
+            amount,
+            floor: None,
+        })
+        .with(SystemAccount::Holds, -amount)
+    }
+
     /// Adds a movement.
     #[must_use]
     pub fn with_entry(mut self, entry: Entry) -> Self {
@@ -221,7 +241,7 @@ impl LedgerEvent {
         self
     }
 
-    /// Books the event only if the account has at least this much to spend.
+    /// Books the event only if the account has at least this much to spend that is not promised.
     #[must_use]
     pub fn requiring(mut self, account: UserId, at_least: Kudos) -> Self {
         self.requires.push(Requirement { account, at_least });

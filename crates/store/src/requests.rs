@@ -60,6 +60,8 @@ pub struct StoredRequest {
     pub payload: Value,
     /// When the request or one of its jobs last changed.
     pub updated_at: Timestamp,
+    /// What is still promised to it.
+    pub held: Kudos,
 }
 
 /// A job as stored.
@@ -133,6 +135,10 @@ pub struct NewRequest {
     pub webhook: Option<String>,
     /// What only the kind of work understands.
     pub payload: Value,
+    /// What is promised to the request from the payer's kudos; `event` holds it. Charges use it up, and
+    /// what is left is released by [`Journal::release_hold`](crate::Journal::release_hold) or when the
+    /// request is forgotten.
+    pub held: Kudos,
     /// The tax, with what the payer must have. A duplicate or unaffordable event refuses the request.
     pub event: Option<LedgerEvent>,
     /// Statistics of the submission.

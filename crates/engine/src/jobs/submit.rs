@@ -240,6 +240,7 @@ impl Engine {
                     censored,
                 };
                 self.delivered(id, &found, delivered, charge, now);
+                self.release_when_done(found.request).await;
                 Ok(Submitted { reward })
             }
             FinishOutcome::AlreadyFinished { .. } => self.duplicate(&found),

@@ -5,6 +5,7 @@ mod rules;
 mod seed;
 mod spec;
 mod submit;
+mod upfront;
 mod warnings;
 
 pub(crate) use spec::ImageRequest;

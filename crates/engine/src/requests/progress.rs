@@ -52,6 +52,7 @@ impl Engine {
                 .cancel_request(request.id, self.clock.now())
                 .await?;
             self.live.lock().stop(request.id, false);
+            self.release_when_done(request.id).await;
         }
         Ok(status)
     }

@@ -12,12 +12,12 @@ use muster_protocol::{
     image::{RequestAccepted, RequestInput, Warning, WarningCode},
 };
 use muster_store::{
-    EventKind, KudosAction, LedgerEvent, NewRequest, RecordKind, RecordTally, Role, SystemAccount, Tallies,
-    UserTally,
+    EventKind, JournalError, KudosAction, LedgerEvent, NewRequest, RecordKind, RecordTally, Role,
+    SystemAccount, Tallies, UserTally,
 };
 use uuid::Uuid;
 
-use super::{rules, spec::ImageRequest, warnings};
+use super::{rules, spec::ImageRequest, upfront::Terms, warnings};
 use crate::{Call, Engine, EngineError, accounts::Caller, error::Result, live::LiveRequest};
 
 /// How long a request waits without anything happening to it.
@@ -58,16 +58,24 @@ impl Engine {
         rules::check_client_agent(&call.client_agent)?;
 
         let warnings = warnings::unsuitable_parameters(&input, &self.models);
-        let dry_run = input.dry_run;
-        let spec = ImageRequest::new(
+        let (dry_run, allow_downgrade) = (input.dry_run, input.allow_downgrade);
+        let mut spec = ImageRequest::new(
             input,
             workers,
             caller.is_trusted(),
             &self.models,
             &mut *self.rng.lock(),
         );
-        let price = self.pricing.base_price(&spec.priced());
+        let mut terms = self.upfront_terms(&spec, count, allow_downgrade);
+        if let Some(unmet) = terms.take_if(|terms| !terms.are_met_by(&caller)) {
+            let outcome = self.take_less(&mut spec, &unmet);
+            // Whoever only asks for the price learns it.
+            if !dry_run {
+                outcome?;
+            }
+        }
         if dry_run {
+            let price = self.pricing.base_price(&spec.priced());
             let kudos = round0(self.estimate(&spec, price, count));
             return Ok(Submission::DryRun(RequestAccepted {
                 id: None,
@@ -76,7 +84,7 @@ impl Engine {
                 warnings: Vec::new(),
             }));
         }
-        let mut accepted = self.activate(call, &caller, spec, price, count).await?;
+        let mut accepted = self.admit(call, &caller, spec, count, terms).await?;
         accepted.warnings.extend(warnings);
         accepted.warnings.sort_by_key(|warning| warning.code);
         Ok(Submission::Accepted(accepted))
@@ -90,13 +98,35 @@ impl Engine {
         settlement::estimate(price, &spec.priced(), count, family, spec.terms())
     }
 
-    async fn activate(
+    /// Activates a request, or what is left of it if the kudos that it requires are promised otherwise.
+    async fn admit(
         &self,
         call: &Call,
         caller: &Caller,
         spec: ImageRequest,
-        price: f64,
         count: u32,
+        terms: Option<Terms>,
+    ) -> Result<RequestAccepted> {
+        let mut spec = Arc::new(spec);
+        let outcome = self
+            .activate(call, caller, Arc::clone(&spec), count, terms.as_ref())
+            .await;
+        match (outcome, terms) {
+            (Err(EngineError::Journal(JournalError::Insufficient { .. })), Some(terms)) => {
+                self.take_less(Arc::make_mut(&mut spec), &terms)?;
+                self.activate(call, caller, spec, count, None).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn activate(
+        &self,
+        call: &Call,
+        caller: &Caller,
+        spec: Arc<ImageRequest>,
+        count: u32,
+        upfront: Option<&Terms>,
     ) -> Result<RequestAccepted> {
         let now = self.clock.now();
         let id = RequestId(Uuid::from_u128(self.random()));
@@ -107,9 +137,11 @@ impl Engine {
             shared_key_exhausted: false,
         });
         let tax = settlement::activation_tax(&spec.priced());
-        let spec = Arc::new(spec);
+        let price = self.pricing.base_price(&spec.priced());
         let demand = spec.demand(&self.models, Kudos::from_f64(price), caller.available());
         let things = demand.things();
+        let event = tax_event(id, caller, tax, now);
+        let (held, event) = promise(caller, tax, upfront, event);
 
         let request = NewRequest {
             id,
@@ -127,7 +159,8 @@ impl Engine {
             ip: Some(call.address.to_string()),
             webhook: None,
             payload: serde_json::to_value(&*spec).expect("a request is plain data"),
-            event: Some(tax_event(id, caller, tax, now)),
+            held,
+            event: Some(event),
             tallies: tax_tallies(caller.id(), tax, now),
         };
         let created = self.store.journal().create_request(request).await?;
@@ -144,6 +177,7 @@ impl Engine {
             faulted: false,
             cancelled: false,
             consumed: tax,
+            held: held > Kudos::ZERO,
             price,
             things,
             jobs: Vec::new(),
@@ -231,6 +265,21 @@ fn tax_event(request: RequestId, caller: &Caller, tax: Kudos, at: Timestamp) -> 
         .of_request(request)
         .with_floor(caller.id(), -tax, caller.kind().floor())
         .with(SystemAccount::Burn, tax)
+}
+
+/// What is promised to a request and the event that promises it: what it requires, less the tax, which
+/// is the first charge on it. The account's floor can never be promised.
+fn promise(caller: &Caller, tax: Kudos, upfront: Option<&Terms>, event: LedgerEvent) -> (Kudos, LedgerEvent) {
+    let Some(terms) = upfront else {
+        return (Kudos::ZERO, event);
+    };
+    let held = (terms.required - tax).max(Kudos::ZERO);
+    let needed = terms.required + caller.kind().floor();
+    let event = event.requiring(caller.id(), needed);
+    if held == Kudos::ZERO {
+        return (held, event);
+    }
+    (held, event.with_hold(caller.id(), held))
 }
 
 fn tax_tallies(user: UserId, tax: Kudos, at: Timestamp) -> Tallies {

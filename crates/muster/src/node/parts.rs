@@ -29,6 +29,7 @@ pub(super) async fn open(settings: &Settings, data_dir: &DataDir, base_url: &Url
         maintenance: settings.maintenance,
         test_accounts: settings.test_apikeys,
         matched_targeting: settings.matched_targeting,
+        upfront_for_named_workers: settings.upfront_kudos_on_workerlist,
         ..EngineConfig::default()
     };
     let seed = random_bytes()?;

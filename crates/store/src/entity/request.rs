@@ -25,6 +25,7 @@ pub struct Model {
     pub webhook: Option<String>,
     pub payload: Json,
     pub updated_at: DateTimeUtc,
+    pub held: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -33,7 +34,7 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 /// All columns, in the order in which they are written and read by position.
-pub(crate) const COLUMNS: [Column; 19] = {
+pub(crate) const COLUMNS: [Column; 20] = {
     use Column as C;
     [
         C::Id,
@@ -55,5 +56,6 @@ pub(crate) const COLUMNS: [Column; 19] = {
         C::Webhook,
         C::Payload,
         C::UpdatedAt,
+        C::Held,
     ]
 };

@@ -9,7 +9,7 @@ use crate::{
     Tallies, WorkerAction, codes,
 };
 
-/// A pot: account number and which of its two.
+/// A pot: account number and which of its pots.
 pub(crate) type PotKey = (i64, Pot);
 
 /// An entry to be written.
@@ -68,6 +68,7 @@ impl Books {
         Balances {
             spendable: amount(Pot::Spendable),
             escrow: amount(Pot::Escrow),
+            held: amount(Pot::Held),
         }
     }
 
@@ -77,7 +78,8 @@ impl Books {
             return Ok(Booked::Before);
         }
         for requirement in &event.requires {
-            let available = self.balances(requirement.account).spendable;
+            let balances = self.balances(requirement.account);
+            let available = balances.spendable - balances.held;
             if available < requirement.at_least {
                 return Err(JournalError::Insufficient {
                     account: requirement.account,

@@ -54,6 +54,7 @@ async fn requests(tx: &Tx, set: &WorkingSet) -> Result<(), DbErr> {
         C::Expiry,
         C::Consumed,
         C::UpdatedAt,
+        C::Held,
     ];
     let updates = update_from_values(request::Entity, C::Id, &changed, |update| assign(update, columns));
     execute_all(tx, updates).await
@@ -66,7 +67,7 @@ fn assign<const N: usize>(update: &mut UpdateStatement, columns: [impl sea_orm::
     }
 }
 
-fn request_row(row: &RequestRow, request: &NewRequest) -> [Value; 19] {
+fn request_row(row: &RequestRow, request: &NewRequest) -> [Value; 20] {
     [
         request.id.0.into(),
         codes::kind_to_code(request.kind).into(),
@@ -87,6 +88,7 @@ fn request_row(row: &RequestRow, request: &NewRequest) -> [Value; 19] {
         request.webhook.clone().into(),
         request.payload.clone().into(),
         row.updated_at.to_datetime().into(),
+        row.held.hundredths().into(),
     ]
 }
 
@@ -99,6 +101,7 @@ fn request_update(id: RequestId, row: &RequestRow) -> Vec<Value> {
         row.expiry.to_datetime().into(),
         row.consumed.hundredths().into(),
         row.updated_at.to_datetime().into(),
+        row.held.hundredths().into(),
     ]
 }
 

@@ -60,6 +60,8 @@ async fn requests(tx: &Tx, needs: &Needs, set: &mut WorkingSet) -> Result<(), Db
                         C::Expiry,
                         C::Consumed,
                         C::UpdatedAt,
+                        C::UserId,
+                        C::Held,
                     ])
                     .filter(C::Id.is_in(ids))
                     .order_by_asc(C::Id),
@@ -76,6 +78,8 @@ async fn requests(tx: &Tx, needs: &Needs, set: &mut WorkingSet) -> Result<(), Db
             expiry: row.try_get_by_index::<chrono::DateTime<chrono::Utc>>(4)?.into(),
             consumed: Kudos::from_hundredths(row.try_get_by_index(5)?),
             updated_at: row.try_get_by_index::<chrono::DateTime<chrono::Utc>>(6)?.into(),
+            user: UserId(row.try_get_by_index(7)?),
+            held: Kudos::from_hundredths(row.try_get_by_index(8)?),
             new: None,
         };
         set.requests.insert(RequestId(row.try_get_by_index(0)?), loaded);

@@ -26,7 +26,7 @@ mod task;
 mod working_set;
 
 use futures_util::future::BoxFuture;
-use muster_protocol::{RequestId, Timestamp, UserId, WorkerId};
+use muster_protocol::{Kudos, RequestId, Timestamp, UserId, WorkerId};
 use sea_orm::{DatabaseTransaction, DbErr};
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,8 +34,8 @@ pub(crate) use self::task::{Running, start};
 use self::{
     change::{Change, Pending, Step},
     changes::{
-        Cancel, CheckIn, DeleteWorker, Expire, PostEvent, RegisterAccount, RegisterWorker, Rekey, SetAccount,
-        SetWorker, Write,
+        Cancel, CheckIn, DeleteWorker, Expire, PostEvent, RegisterAccount, RegisterWorker, Rekey,
+        ReleaseHold, SetAccount, SetWorker, Write,
     },
 };
 use crate::{
@@ -115,6 +115,12 @@ impl Journal {
             faulted: true,
         })
         .await
+    }
+
+    /// Releases what is left of the kudos that were promised to a request, which is done. Answers how
+    /// much that was.
+    pub async fn release_hold(&self, request: RequestId, at: Timestamp) -> Result<Kudos, JournalError> {
+        self.submit(ReleaseHold { request, at }).await
     }
 
     /// Forgets requests whose expiry is not after `now`, with their jobs. Requests that were

@@ -43,6 +43,9 @@ pub(crate) struct RequestRow {
     pub(crate) expiry: Timestamp,
     pub(crate) consumed: Kudos,
     pub(crate) updated_at: Timestamp,
+    pub(crate) user: UserId,
+    /// What is still promised to it.
+    pub(crate) held: Kudos,
     /// The rest, if the row is new.
     pub(crate) new: Option<Arc<NewRequest>>,
 }

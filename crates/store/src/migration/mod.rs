@@ -4,6 +4,7 @@
 //! come with later steps.
 
 mod m0001_core;
+mod m0003_holds;
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_core::Migration)]
+        vec![Box::new(m0001_core::Migration), Box::new(m0003_holds::Migration)]
     }
 }
 

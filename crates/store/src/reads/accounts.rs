@@ -99,6 +99,7 @@ impl Store {
         Ok(Balances {
             spendable: amount(Pot::Spendable),
             escrow: amount(Pot::Escrow),
+            held: amount(Pot::Held),
         })
     }
 

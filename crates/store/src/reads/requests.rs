@@ -63,6 +63,7 @@ fn request_from(row: &QueryResult) -> Result<StoredRequest, StoreError> {
         webhook: row.next()?,
         payload: row.next()?,
         updated_at: row.timestamp()?,
+        held: Kudos::from_hundredths(row.next()?),
     })
 }
 

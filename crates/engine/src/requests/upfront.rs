@@ -1,0 +1,151 @@
+//! Requests that must be paid upfront: who may make them, and what those get who cannot pay (spec:
+//! kudos, section 7).
+
+use muster_kudos::{
+    account,
+    image::{
+        ImageJob,
+        settlement::estimate,
+        upfront::{
+            HordeLoad, RequestedModel, UpfrontQuestion, UpfrontVerdict, downgrade, is_lcm_lora, judge,
+        },
+    },
+};
+use muster_protocol::{Kudos, RequestId, ReturnCode};
+
+use super::spec::ImageRequest;
+use crate::{Engine, EngineError, accounts::Caller, error::Result};
+
+/// What a request must promise to be accepted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    verdict: UpfrontVerdict,
+    /// What the whole request is estimated to cost.
+    pub(super) required: Kudos,
+    /// Whether the requester takes less rather than nothing.
+    allow_downgrade: bool,
+}
+
+impl Terms {
+    /// Whether the account has enough, as far as this node knows. The commit decides: it also knows what
+    /// is promised already.
+    pub(super) fn are_met_by(&self, caller: &Caller) -> bool {
+        let floor = caller.kind().floor();
+        account::available(caller.spendable(), floor, Kudos::ZERO) >= self.required
+    }
+}
+
+impl Engine {
+    /// What a request of `count` pictures must promise; `None` if it need not.
+    pub(super) fn upfront_terms(
+        &self,
+        spec: &ImageRequest,
+        count: u32,
+        allow_downgrade: bool,
+    ) -> Option<Terms> {
+        // Source images make a picture dearer, but nobody has to promise more for them.
+        let job = without_sources(spec);
+        let models = self.requested_models(spec);
+        let named_workers_pay = self.config.upfront_for_named_workers;
+        let verdict = judge(question(spec, &job, &models), self.load(), named_workers_pay);
+        verdict.is_needed().then(|| {
+            let family = self
+                .models
+                .baseline(spec.models.first().map_or("SDXL 1.0", |model| model));
+            let price = self.pricing.base_price(&job);
+            Terms {
+                verdict,
+                required: Kudos::from_f64(estimate(price, &job, count, family, spec.terms())),
+                allow_downgrade,
+            }
+        })
+    }
+
+    /// Makes less of a request whose requester cannot pay for it.
+    ///
+    /// # Errors
+    /// `KudosUpfront` if the requester does not want less, or may not have it.
+    pub(super) fn take_less(&self, spec: &mut ImageRequest, terms: &Terms) -> Result<()> {
+        if !terms.allow_downgrade || !terms.verdict.allows_downgrade() {
+            return Err(refusal(terms));
+        }
+        let job = without_sources(spec);
+        let models = self.requested_models(spec);
+        let less = downgrade(question(spec, &job, &models), terms.verdict.max_resolution);
+        spec.slow_workers = true;
+        (spec.width, spec.height, spec.steps) = (less.width, less.height, less.steps);
+        Ok(())
+    }
+
+    /// How busy the horde is.
+    fn load(&self) -> HordeLoad {
+        let threads = self.workers.online(self.clock.now()).threads;
+        let live = self.live.lock();
+        let queued = live.board.totals().jobs + live.board.jobs_in_progress() as u64;
+        HordeLoad {
+            queued: u32::try_from(queued).unwrap_or(u32::MAX),
+            threads: u32::try_from(threads).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn requested_models(&self, spec: &ImageRequest) -> Vec<RequestedModel> {
+        let requested = |name: &std::sync::Arc<str>| RequestedModel {
+            baseline: self.models.baseline(name),
+            max_steps: self
+                .models
+                .get(name)
+                .and_then(|model| model.requirements.max_steps),
+        };
+        spec.models.iter().map(requested).collect()
+    }
+
+    /// Releases what is left of the promise of a request that has nothing left to do. Should that fail,
+    /// the request's expiry does it.
+    pub(crate) async fn release_when_done(&self, request: RequestId) {
+        let held = self
+            .live
+            .lock()
+            .request_mut(request)
+            .is_some_and(|request| request.is_idle() && std::mem::take(&mut request.held));
+        if !held {
+            return;
+        }
+        if let Err(error) = self.store.journal().release_hold(request, self.clock.now()).await {
+            tracing::warn!(%error, %request, "kudos stay promised to a request until it expires");
+        }
+    }
+}
+
+fn without_sources(spec: &ImageRequest) -> ImageJob {
+    ImageJob {
+        source: None,
+        extra_source_images: 0,
+        ..spec.priced()
+    }
+}
+
+fn question<'a>(spec: &ImageRequest, job: &'a ImageJob, models: &'a [RequestedModel]) -> UpfrontQuestion<'a> {
+    UpfrontQuestion {
+        job,
+        models,
+        slow_workers: spec.slow_workers,
+        lcm_lora: spec
+            .params
+            .loras
+            .iter()
+            .flatten()
+            .any(|lora| is_lcm_lora(&lora.name, lora.is_version)),
+    }
+}
+
+fn refusal(terms: &Terms) -> EngineError {
+    let side = terms.verdict.max_resolution;
+    let message = format!(
+        "This request must be paid for upfront, which takes {} kudos that are not promised otherwise. Free of that \
+         are, at the moment, pictures of up to {side}x{side} pixels with up to 40 steps (or what their models need; \
+         20 with a control type, 10 with LCM), by workers of any speed. Ask for less, set allow_downgrade, or earn \
+         kudos by running a worker.",
+        terms.required.rounded()
+    );
+    EngineError::refused(ReturnCode::KudosUpfront, message)
+}
