@@ -8,6 +8,8 @@
 //! | module | the question it answers |
 //! | --- | --- |
 //! | [`image`] | What does an image cost, what does its worker earn, must it be paid upfront? |
+//! | [`text`] | What does a text cost, what does its worker earn? |
+//! | [`alchemy`] | The same for the forms of alchemy. |
 //! | [`income`] | What does a worker's owner receive, and how much of it is withheld? |
 //! | [`account`] | How does a balance move, how low may it go, what can be promised? |
 //! | [`priority`] | How far ahead in the queue does a request start, and how does it age? |
@@ -17,7 +19,9 @@
 #![cfg_attr(test, allow(clippy::float_cmp, clippy::unwrap_used))]
 
 pub mod account;
+pub mod alchemy;
 pub mod image;
 pub mod income;
 pub mod priority;
 pub mod rounding;
+pub mod text;

@@ -6,6 +6,8 @@
 use muster_kudos::image::{Control, ImageJob, ImagePricing, PricingNetwork, SourceImage, features};
 use muster_protocol::image::PostProcessor;
 
+use crate::table::{Row, Table};
+
 const ROWS: &str = include_str!("../data/held-out.csv");
 
 struct Measured {
@@ -14,75 +16,46 @@ struct Measured {
     fitted_seconds: f64,
 }
 
-/// The columns of a row by name.
-struct Row<'a>(Vec<(&'a str, &'a str)>);
+fn post_processing(row: &Row<'_>) -> Vec<PostProcessor> {
+    let requested = |(column, value): (&str, &str)| {
+        let name = column.strip_prefix("pp_").filter(|_| value == "1")?;
+        Some(name.parse().unwrap())
+    };
+    row.cells().filter_map(requested).collect()
+}
 
-impl Row<'_> {
-    fn get(&self, column: &str) -> &str {
-        self.0.iter().find(|&&(name, _)| name == column).unwrap().1
-    }
-
-    fn flag(&self, column: &str) -> bool {
-        self.get(column) == "1"
-    }
-
-    fn number(&self, column: &str) -> f64 {
-        self.get(column).parse().unwrap()
-    }
-
-    fn integer(&self, column: &str) -> u32 {
-        self.get(column).parse().unwrap()
-    }
-
-    fn optional(&self, column: &str) -> Option<f64> {
-        self.get(column).parse().ok()
-    }
-
-    fn post_processing(&self) -> Vec<PostProcessor> {
-        let requested = |&(column, value): &(&str, &str)| {
-            let name = column.strip_prefix("pp_").filter(|_| value == "1")?;
-            Some(name.parse().unwrap())
-        };
-        self.0.iter().filter_map(requested).collect()
-    }
-
-    fn job(&self) -> ImageJob {
-        let source = self.flag("source_image").then(|| SourceImage {
-            processing: self.get("source_processing").parse().unwrap(),
-            mask: self.flag("source_mask"),
-        });
-        let control = self.get("control_type").parse().ok().map(|kind| Control {
-            strength: self.optional("control_strength"),
-            ..Control::new(kind)
-        });
-        ImageJob {
-            width: self.integer("width"),
-            height: self.integer("height"),
-            steps: self.integer("steps"),
-            cfg_scale: self.number("cfg_scale"),
-            sampler: self.get("sampler_name").parse().unwrap(),
-            karras: self.flag("karras"),
-            hires_fix: self.flag("hires_fix"),
-            source,
-            denoising_strength: self.optional("denoising_strength"),
-            control,
-            post_processing: self.post_processing(),
-            ..ImageJob::default()
-        }
+fn job(row: &Row<'_>) -> ImageJob {
+    let source = row.flag("source_image").then(|| SourceImage {
+        processing: row.get("source_processing").parse().unwrap(),
+        mask: row.flag("source_mask"),
+    });
+    let control = row.get("control_type").parse().ok().map(|kind| Control {
+        strength: row.optional("control_strength"),
+        ..Control::new(kind)
+    });
+    ImageJob {
+        width: row.number("width"),
+        height: row.number("height"),
+        steps: row.number("steps"),
+        cfg_scale: row.number("cfg_scale"),
+        sampler: row.get("sampler_name").parse().unwrap(),
+        karras: row.flag("karras"),
+        hires_fix: row.flag("hires_fix"),
+        source,
+        denoising_strength: row.optional("denoising_strength"),
+        control,
+        post_processing: post_processing(row),
+        ..ImageJob::default()
     }
 }
 
 fn measured() -> Vec<Measured> {
-    let (header, rows) = ROWS.split_once('\n').unwrap();
-    let columns: Vec<&str> = header.split(',').collect();
-    rows.lines()
-        .map(|line| Row(columns.iter().copied().zip(line.split(',')).collect()))
-        .map(|row| Measured {
-            job: row.job(),
-            price: row.number("kudos"),
-            fitted_seconds: row.number("fitted_seconds"),
-        })
-        .collect()
+    let measured = |row: &Row<'_>| Measured {
+        job: job(row),
+        price: row.number("kudos"),
+        fitted_seconds: row.number("fitted_seconds"),
+    };
+    Table::of(ROWS).rows().iter().map(measured).collect()
 }
 
 /// Sorted relative errors.
