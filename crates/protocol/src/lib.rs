@@ -13,6 +13,7 @@ mod kudos;
 mod rc;
 mod schema;
 mod status;
+pub mod text;
 mod time;
 mod user;
 

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::{RequestValidationError, TestUserInput, image};
+use crate::{RequestValidationError, TestUserInput, image, text};
 
 /// A request body that is checked against its published schema before it is read.
 pub trait Body: DeserializeOwned + 'static {
@@ -59,6 +59,9 @@ bodies!(
     image::RequestInput,
     image::PopInput,
     image::SubmitInput,
+    text::RequestInput,
+    text::PopInput,
+    text::SubmitInput,
     TestUserInput
 );
 

@@ -29,10 +29,10 @@ pub struct PopInput {
     pub nsfw: bool,
     /// The models that the worker serves; the first 300 count.
     #[serde(default)]
-    #[schema(default = json!([]), schema_with = model_names)]
+    #[schema(default = json!([]), schema_with = defaults::model_names)]
     pub models: Vec<String>,
     /// `name:version:url` of the worker software.
-    #[serde(default = "default_bridge_agent")]
+    #[serde(default = "defaults::agent")]
     #[schema(
         default = "unknown:0:unknown",
         max_length = 1000,
@@ -95,22 +95,6 @@ pub struct PopInput {
     #[serde(default)]
     #[schema(default = false)]
     pub limit_max_steps: bool,
-}
-
-fn model_names() -> utoipa::openapi::schema::Array {
-    use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
-    ArrayBuilder::new()
-        .items(
-            ObjectBuilder::new()
-                .schema_type(Type::String)
-                .min_length(Some(3))
-                .max_length(Some(255)),
-        )
-        .build()
-}
-
-fn default_bridge_agent() -> String {
-    "unknown:0:unknown".to_owned()
 }
 
 fn default_max_pixels() -> i64 {
