@@ -9,6 +9,7 @@
 //!   them: who is served next, what is due, where in the queue a request stands.
 //! - [`image`] is the kind that makes pictures: what a request needs, what a worker offers, what
 //!   a bridge agent is able to do.
+//! - [`text`] is the kind that writes text.
 //! - [`wait_time`] is the arithmetic of the waiting time shown to clients.
 //!
 //! What a request costs is decided in `kudos`, what happens around a decision in `engine`.
@@ -21,6 +22,8 @@ pub mod image;
 mod kind;
 mod models;
 mod order;
+mod sizes;
+pub mod text;
 mod ticket;
 mod timer;
 mod words;

@@ -8,7 +8,10 @@ use super::{
     bridge::SAMPLER_BITS,
     needs::{self, SLOW, bit},
 };
-use crate::kind::{Counts, Needs, Traits};
+use crate::{
+    kind::{Counts, Needs, Traits},
+    sizes::Sizes,
+};
 
 /// Why a request can't go to a worker. The names are those of the API's `skipped` object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, AsRefStr, Display, EnumIter)]
@@ -88,8 +91,8 @@ pub struct Tally {
     /// Requests by sampler, schedule and the features that make [`SOFTWARE_FEATURES`]: of these, a
     /// request that lacks several counts once.
     software: Vec<[u64; 1 << SOFTWARE_FEATURES.len()]>,
-    /// Requests by size in pixels, in the order of the sizes. There are few sizes.
-    sizes: Vec<(u32, u32)>,
+    /// Requests by size in pixels.
+    sizes: Sizes,
 }
 
 /// The features that count together with the sampler.
@@ -105,7 +108,7 @@ impl Default for Tally {
         Self {
             needs: [0; _],
             software: vec![[0; _]; SAMPLER_BITS as usize],
-            sizes: Vec::new(),
+            sizes: Sizes::default(),
         }
     }
 }
@@ -121,22 +124,7 @@ impl Tally {
         }
         let sampler = (traits.needs >> bit::SAMPLERS).trailing_zeros() as usize;
         step(&mut self.software[sampler][software_features(traits.needs)]);
-        self.count_size(traits.size, waiting);
-    }
-
-    fn count_size(&mut self, size: u32, waiting: bool) {
-        match self.sizes.binary_search_by_key(&size, |&(size, _)| size) {
-            Ok(at) if waiting => self.sizes[at].1 += 1,
-            Ok(at) if self.sizes[at].1 == 1 => drop(self.sizes.remove(at)),
-            Ok(at) => self.sizes[at].1 -= 1,
-            Err(at) => self.sizes.insert(at, (size, 1)),
-        }
-    }
-
-    /// Requests larger than a size.
-    fn larger_than(&self, size: u32) -> u64 {
-        let at = self.sizes.partition_point(|&(other, _)| other <= size);
-        self.sizes[at..].iter().map(|&(_, count)| u64::from(count)).sum()
+        self.sizes.count(traits.size, waiting);
     }
 
     fn with(&self, bit: u32) -> u64 {
@@ -204,7 +192,7 @@ impl Skipped {
         Self {
             models: counts.models,
             worker_id: counts.worker_list,
-            max_pixels: tally.larger_than(counts.abilities.max_size),
+            max_pixels: tally.sizes.larger_than(counts.abilities.max_size),
             img2img,
             painting,
             unsafe_ip: unless(offer.allow_unsafe_ipaddr, bit::UNSAFE_IP),
