@@ -18,7 +18,10 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use muster_engine::{Call, Engine, EngineConfig, ModelReference, Parts, Submission, SystemClock};
+use muster_engine::{
+    Call, Engine, EngineConfig, ModelReference, Parts, Submission, SystemClock,
+    outbound::{Outbound, Reach},
+};
 use muster_kudos::image::ImagePricing;
 use muster_protocol::{
     Body as _, TestUserInput,
@@ -91,6 +94,7 @@ async fn start(url: &str, directory: &std::path::Path) -> Engine {
         blobs: Blobs::new(blobs).unwrap(),
         models: ModelReference::bundled().clone(),
         pricing: ImagePricing::bundled(),
+        outbound: Outbound::new(Reach::Public).unwrap(),
     };
     Engine::start(parts).await.unwrap()
 }

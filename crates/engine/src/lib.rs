@@ -29,6 +29,7 @@ mod keys;
 mod live;
 mod models;
 pub mod outbound;
+mod pictures;
 mod requests;
 mod restore;
 pub mod text;
@@ -53,6 +54,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     accounts::AccountCache,
     live::Live,
+    outbound::Outbound,
+    pictures::Studio,
     workers::{Registry, Worker},
 };
 pub use crate::{
@@ -77,6 +80,8 @@ pub struct Inner {
     blobs: Blobs,
     models: ModelReference,
     pricing: ImagePricing,
+    outbound: Outbound,
+    studio: Studio,
     accounts: AccountCache,
     workers: Registry,
     rng: Mutex<StdRng>,
@@ -110,6 +115,8 @@ pub struct Parts {
     pub models: ModelReference,
     /// Prices.
     pub pricing: ImagePricing,
+    /// Calls to addresses that strangers name.
+    pub outbound: Outbound,
 }
 
 impl Engine {
@@ -126,6 +133,7 @@ impl Engine {
             blobs,
             models,
             pricing,
+            outbound,
         } = parts;
         let workers = store
             .workers()
@@ -146,6 +154,8 @@ impl Engine {
             blobs,
             models,
             pricing,
+            outbound,
+            studio: Studio::new(),
         }));
         let anonymous = ApiKeyHash::of(&engine.config.key_salt, ANONYMOUS_KEY);
         let now = engine.clock.now();

@@ -30,6 +30,9 @@ pub struct ImageModel {
     /// Paints over parts of pictures, and only that.
     #[serde(default)]
     pub inpainting: bool,
+    /// What it is, if it is no model of its own: `controlnet`.
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
     /// What the model needs to work well.
     #[serde(default)]
     pub requirements: Requirements,
@@ -82,6 +85,12 @@ impl ModelReference {
     /// Whether workers may serve the model without the customizer role.
     pub fn is_known(&self, model: &str) -> bool {
         self.get(model).is_some_and(|entry| entry.baseline.is_some())
+    }
+
+    /// Whether the name is that of a control net.
+    pub fn is_control_net(&self, model: &str) -> bool {
+        self.get(model)
+            .is_some_and(|entry| entry.kind.as_deref() == Some("controlnet"))
     }
 
     /// The family of a model; an unknown model's name is searched for a tag such as `[SDXL]`.

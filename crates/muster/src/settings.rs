@@ -114,6 +114,13 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     upfront_kudos_on_workerlist: Option<bool>,
 
+    /// Let webhooks and source images be on private networks, this machine included: for closed
+    /// networks and tests only, since clients choose the addresses [false]
+    #[arg(long, env = "MUSTER_OUTBOUND_PRIVATE", num_args = 0..=1, default_missing_value = "true",
+          value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbound_private: Option<bool>,
+
     /// Let callers on this machine make accounts with any balance, for automated tests (also
     /// `HORDE_TEST_APIKEYS`) [false]
     #[arg(long, env = "MUSTER_TEST_APIKEYS", num_args = 0..=1, default_missing_value = "true",
@@ -224,6 +231,7 @@ pub(crate) struct Settings {
     pub(crate) image_prices: Option<PathBuf>,
     pub(crate) matched_targeting: bool,
     pub(crate) upfront_kudos_on_workerlist: bool,
+    pub(crate) outbound_private: bool,
     pub(crate) test_apikeys: bool,
     pub(crate) test_ratelimit_disabled: bool,
     pub(crate) database_readers: u32,
@@ -257,6 +265,7 @@ impl Default for Settings {
             image_prices: None,
             matched_targeting: false,
             upfront_kudos_on_workerlist: false,
+            outbound_private: false,
             test_apikeys: false,
             test_ratelimit_disabled: false,
             database_readers: 4,

@@ -7,12 +7,17 @@ use std::time::Duration;
 
 use muster_dispatch::Due;
 use muster_protocol::{JobId, RequestId, Timestamp};
+use muster_store::Bucket;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Engine, error::Result, live::LiveJobState, requests::LIFETIME};
 
 /// The longest sleep, so that a clock that was set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// How often old pictures are looked for, and how old they are then. Their requests are gone long before.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(5);
+const OBJECT_LIFETIME: Duration = Duration::from_hours(2);
 /// Requests that one change forgets at most.
 const EXPIRY_BATCH: usize = 500;
 
@@ -21,6 +26,8 @@ impl Engine {
     pub(crate) async fn run_duties(self, stop: CancellationToken) {
         let mut flushed = self.clock.now();
         let mut pruned = self.clock.now();
+        let mut swept = self.clock.now();
+        let mut sweep: Option<JoinHandle<()>> = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -37,8 +44,15 @@ impl Engine {
                 pruned = now;
                 report("pruning", self.prune(now).await);
             }
+            if now.since(swept) >= SWEEP_INTERVAL && sweep.as_ref().is_none_or(JoinHandle::is_finished) {
+                swept = now;
+                sweep = Some(tokio::spawn(self.clone().sweep_objects(now)));
+            }
         }
         report("writing check-ins", self.flush_check_ins().await);
+        if let Some(sweep) = sweep {
+            sweep.abort();
+        }
     }
 
     fn next_deadline(&self) -> Duration {
@@ -98,6 +112,18 @@ impl Engine {
     async fn flush_check_ins(&self) -> Result<()> {
         let check_ins = self.workers.take_dirty();
         Ok(self.store.journal().check_in_workers(check_ins).await?)
+    }
+
+    /// Deletes results and source images that nobody asks for any more. Lists whole buckets, so it runs
+    /// beside the other duties.
+    async fn sweep_objects(self, now: Timestamp) {
+        for bucket in [Bucket::Transient, Bucket::Source] {
+            match self.blobs.prune(bucket, now - OBJECT_LIFETIME).await {
+                Ok(0) => {}
+                Ok(pruned) => tracing::info!(pruned, bucket = bucket.as_ref(), "old pictures were deleted"),
+                Err(error) => tracing::error!(%error, "old pictures could not be deleted; it is tried again"),
+            }
+        }
     }
 
     /// Forgets finished requests whose time is over. They are not on the board any more, so nothing

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use muster_dispatch::{Pop, Reservation, Reserved};
+use muster_dispatch::{Pop, Reservation, Reserved, image::Capability};
 use muster_protocol::{
     JobId, ReturnCode, Timestamp, UserId, WorkKind,
     image::{PopInput, Popped, Skipped},
@@ -19,7 +19,7 @@ use crate::{
     accounts::Caller,
     error::Result,
     live::{LiveJob, LiveJobState},
-    requests::{ImageRequest, LIFETIME},
+    requests::{ImageRequest, LIFETIME, SourceAbilities},
     text,
     workers::SharedWorker,
 };
@@ -37,6 +37,7 @@ struct Popping {
     extra_slow: bool,
     priority_users: Vec<UserId>,
     amount: u32,
+    sources: SourceAbilities,
 }
 
 impl Engine {
@@ -60,11 +61,13 @@ impl Engine {
         }
         let priority_users = priority_users(&input.priority_usernames)?;
         let extra_slow = input.extra_slow_worker;
+        let sources = source_abilities(&worker);
         let popping = Popping {
             worker,
             extra_slow,
             priority_users,
             amount: input.amount,
+            sources,
         };
         loop {
             match self.reserve(&popping) {
@@ -164,7 +167,9 @@ impl Engine {
             }
         }
         tracing::debug!(request = %reserved.request, %worker, owner = %caller.id(), jobs = ids.len(), "popped");
-        self.handed_out(&spec, &reserved, ids, seed, ttl).map(Some)
+        self.handed_out(popping, &spec, &reserved, ids, seed, ttl)
+            .await
+            .map(Some)
     }
 
     /// What is known of a reserved request: itself, the slots and the expiry it has now, and the time
@@ -242,8 +247,9 @@ impl Engine {
         live.stop(reserved.request, false);
     }
 
-    fn handed_out(
+    async fn handed_out(
         &self,
+        popping: &Popping,
         spec: &ImageRequest,
         reserved: &Reserved,
         ids: Vec<JobId>,
@@ -257,17 +263,33 @@ impl Engine {
                 .upload_url(Bucket::Transient, &blob_key(*id), self.clock.now())?;
             uploads.push(String::from(url));
         }
+        let sources = self
+            .wire_sources(reserved.request, spec.sources.as_deref(), popping.sources)
+            .await?;
         Ok(Popped {
             payload: spec.payload(seed, ids.len() as u32),
             id: ids.first().copied(),
             ids,
             ttl: Some(ttl.as_secs()),
             model: Some(reserved.model.to_string()),
+            source_image: sources.image,
+            source_mask: sources.mask,
             source_processing: spec.wire_source_processing(),
+            extra_source_images: sources.extra,
             r2_upload: uploads.first().cloned(),
             r2_uploads: Some(uploads),
             ..Popped::default()
         })
+    }
+}
+
+/// How the worker wants its source images.
+fn source_abilities(worker: &SharedWorker) -> SourceAbilities {
+    let bridge = worker.lock().derived.bridge;
+    SourceAbilities {
+        image: bridge.has(Capability::Img2img),
+        by_url: bridge.has(Capability::R2Source),
+        extra: bridge.has(Capability::ExtraSourceImages),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use image::ImageFormat;
+
+use crate::pictures;
 
 /// How well a result is kept when it has to be converted.
 const QUALITY: f32 = 95.0;
@@ -22,11 +23,11 @@ pub(crate) fn read(generation: &str) -> Sent {
     let Ok(bytes) = STANDARD.decode(generation.trim()) else {
         return Sent::Text;
     };
-    match image::guess_format(&bytes) {
-        Ok(ImageFormat::WebP) if is_picture(&bytes) => Sent::Picture(bytes.into()),
-        Ok(_) => convert(&bytes).map_or(Sent::Text, Sent::Picture),
-        Err(_) => Sent::Text,
+    if pictures::is_webp(&bytes) {
+        return Sent::Picture(bytes.into());
     }
+    let converted = pictures::decode(&bytes, None).and_then(|picture| pictures::encode(&picture, QUALITY));
+    converted.map_or(Sent::Text, Sent::Picture)
 }
 
 /// Whether reading the result is quick: nothing has to be decoded.
@@ -35,33 +36,11 @@ pub(crate) fn is_quick(generation: &str) -> bool {
     generation.starts_with(WEBP) || generation.len() < 1024
 }
 
-fn is_picture(bytes: &[u8]) -> bool {
-    let reader = image::ImageReader::with_format(std::io::Cursor::new(bytes), ImageFormat::WebP);
-    reader.into_dimensions().is_ok()
-}
-
-fn convert(bytes: &[u8]) -> Option<Bytes> {
-    let mut reader = image::ImageReader::new(std::io::Cursor::new(bytes))
-        .with_guessed_format()
-        .ok()?;
-    let mut limits = image::Limits::default();
-    limits.max_image_width = Some(16_384);
-    limits.max_image_height = Some(16_384);
-    limits.max_alloc = Some(512 << 20);
-    reader.limits(limits);
-    let picture = reader.decode().ok()?;
-    let picture = if picture.color().has_alpha() {
-        picture.to_rgba8().into()
-    } else {
-        picture.to_rgb8().into()
-    };
-    let encoder = webp::Encoder::from_image(&picture).ok()?;
-    Some(Bytes::copy_from_slice(&encoder.encode(QUALITY)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
+
+    use image::ImageFormat;
 
     use super::*;
 

@@ -155,9 +155,10 @@ impl Engine {
             result::read(generation)
         } else {
             let generation = generation.to_owned();
-            tokio::task::spawn_blocking(move || result::read(&generation))
+            self.studio
+                .work(move || result::read(&generation))
                 .await
-                .map_err(|_| EngineError::Stopping)?
+                .ok_or(EngineError::Stopping)?
         };
         match sent {
             Sent::Picture(bytes) => {

@@ -3,11 +3,13 @@
 mod progress;
 mod rules;
 mod seed;
+mod sources;
 mod spec;
 mod submit;
 mod upfront;
 mod warnings;
 
+pub(crate) use sources::SourceAbilities;
 pub(crate) use spec::ImageRequest;
 pub(crate) use submit::LIFETIME;
 pub use submit::Submission;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use muster_protocol::{
     ReturnCode,
-    image::{Baseline, Params, PostProcessor, RequestInput, SourceProcessing, Workflow},
+    image::{Baseline, ControlType, Params, PostProcessor, RequestInput, SourceProcessing, Workflow},
 };
 use muster_store::Role;
 use serde_json::Value;
@@ -20,6 +20,8 @@ const NEED_A_SOURCE: [&str; 2] = ["Stable Diffusion 2 Depth", "pix2pix"];
 const SPECIAL_MODEL: &str = "horde_special";
 /// A `Client-Agent` that was copied from an example.
 const EXAMPLE_AGENT: &str = "My-Project:v0.0.1:My-Contact";
+/// The most extra source images.
+const EXTRA_SOURCES: usize = 5;
 /// The most words in a prompt.
 const PROMPT_WORDS: usize = 7500;
 
@@ -111,10 +113,20 @@ pub(crate) fn check_account(input: &RequestInput, caller: &Caller) -> Result<()>
         );
     }
     not_yet(input.webhook.is_some(), "webhooks")?;
-    not_yet(
-        input.source_image.is_some() || !input.extra_source_images.is_empty(),
-        "source images",
-    )
+    let extra = input.extra_source_images.len();
+    if extra > EXTRA_SOURCES {
+        return refuse(
+            ReturnCode::TooManyExtraSourceImages,
+            format!("A request can have {EXTRA_SOURCES} extra source images."),
+        );
+    }
+    if extra > 1 && !caller.is_trusted() {
+        return refuse(
+            ReturnCode::MoreThanMinExtraSourceImage,
+            "Only trusted accounts can send more than one extra source image.",
+        );
+    }
+    Ok(())
 }
 
 /// Says so when a request asks for what this version cannot do, rather than do something else.
@@ -141,7 +153,7 @@ pub(crate) fn check_batching(input: &RequestInput, caller: &Caller) -> Result<()
 
 /// What depends on the parameters.
 pub(crate) fn check_params(input: &RequestInput, caller: &Caller, models: &ModelReference) -> Result<()> {
-    use Baseline::{Flux1, QwenImage, StableCascade, ZImageTurbo};
+    use Baseline::{Flux1, QwenImage, ZImageTurbo};
     let params = &input.params;
     let any = |test: fn(Baseline) -> bool| input.models.iter().any(|model| test(models.baseline(model)));
     if params.hires_fix == Some(true) && any(|family| matches!(family, Flux1 | QwenImage | ZImageTurbo)) {
@@ -195,25 +207,10 @@ pub(crate) fn check_params(input: &RequestInput, caller: &Caller, models: &Model
         return refuse(ReturnCode::BadCfgDecimals, "cfg_scale has at most two decimals.");
     }
     check_special(input, caller)?;
-    check_source(input)?;
-    if input.source_processing == SourceProcessing::Remix && any(|family| family != StableCascade) {
-        return refuse(
-            ReturnCode::InvalidRemix,
-            "Only Stable Cascade can remix pictures.",
-        );
-    }
+    check_control(input, models)?;
+    check_sources(input, models)?;
     check_workflow(params)?;
-    if input
-        .models
-        .iter()
-        .any(|model| NEED_A_SOURCE.contains(&model.as_str()))
-    {
-        return refuse(
-            ReturnCode::SourceImageRequiredForModel,
-            "This model needs a source image.",
-        );
-    }
-    Ok(())
+    check_missing_source(input, models)
 }
 
 /// The families that can do the most.
@@ -292,18 +289,114 @@ fn check_special(input: &RequestInput, caller: &Caller) -> Result<()> {
     Ok(())
 }
 
-/// What needs a source image, while there is none.
-fn check_source(input: &RequestInput) -> Result<()> {
+/// What a control type needs of the models and the source image; and a mask, which needs one, too.
+fn check_control(input: &RequestInput, models: &ModelReference) -> Result<()> {
+    use Baseline::{
+        Flux1, QwenImage, StableCascade, StableDiffusion2, StableDiffusion2_512, StableDiffusionXl,
+        ZImageTurbo,
+    };
     if input.source_mask.is_some() && input.source_image.is_none() {
         return refuse(
             ReturnCode::SourceMaskUnnecessary,
             "A source mask needs a source image.",
         );
     }
-    if input.params.control_type.is_some() && input.source_image.is_none() {
+    let Some(control) = input.params.control_type else {
+        return Ok(());
+    };
+    let any = |test: fn(Baseline) -> bool| input.models.iter().any(|model| test(models.baseline(model)));
+    if matches!(control, ControlType::Normal | ControlType::Hough)
+        && any(|family| matches!(family, StableDiffusion2 | StableDiffusion2_512))
+    {
+        return refuse(
+            ReturnCode::ControlNetUnsupported,
+            "Models of this family do not know this control type.",
+        );
+    }
+    if input.models.iter().any(|model| model == "pix2pix") {
+        return refuse(
+            ReturnCode::ControlNetUnsupported,
+            "pix2pix does not work with control types.",
+        );
+    }
+    if input.source_image.is_none() {
         return refuse(
             ReturnCode::ControlNetSourceMissing,
             "A control type needs a source image.",
+        );
+    }
+    if input.source_processing == SourceProcessing::Inpainting {
+        return refuse(
+            ReturnCode::ControlNetInpaintingMismatch,
+            "A control type does not work with inpainting.",
+        );
+    }
+    if any(|family| {
+        matches!(
+            family,
+            StableDiffusionXl | StableCascade | Flux1 | QwenImage | ZImageTurbo
+        )
+    }) {
+        return refuse(
+            ReturnCode::ControlNetMismatch,
+            "Models of this family do not work with control types.",
+        );
+    }
+    Ok(())
+}
+
+/// What extra source images and transparency need.
+fn check_sources(input: &RequestInput, models: &ModelReference) -> Result<()> {
+    let extra = !input.extra_source_images.is_empty();
+    let transparent = input.params.transparent == Some(true);
+    if transparent && extra {
+        return refuse(
+            ReturnCode::InvalidTransparencyImg2Img,
+            "A transparent background does not work with extra source images.",
+        );
+    }
+    if transparent && input.params.control_type.is_some() {
+        return refuse(
+            ReturnCode::InvalidTransparencyCn,
+            "A transparent background does not work with a control type.",
+        );
+    }
+    let remix = input.source_processing == SourceProcessing::Remix;
+    let other_family = |model: &String| models.baseline(model) != Baseline::StableCascade;
+    if remix && input.models.iter().any(other_family) {
+        return refuse(
+            ReturnCode::InvalidRemix,
+            "Only Stable Cascade can remix pictures.",
+        );
+    }
+    if extra && !remix {
+        return refuse(
+            ReturnCode::InvalidExtraSourceImages,
+            "Extra source images are for remix.",
+        );
+    }
+    Ok(())
+}
+
+/// Models that make something of another picture only.
+fn check_missing_source(input: &RequestInput, models: &ModelReference) -> Result<()> {
+    if input.source_image.is_some() {
+        return Ok(());
+    }
+    if input
+        .models
+        .iter()
+        .any(|model| NEED_A_SOURCE.contains(&model.as_str()))
+    {
+        return refuse(
+            ReturnCode::SourceImageRequiredForModel,
+            "This model needs a source image.",
+        );
+    }
+    if input.models.iter().any(|model| models.is_control_net(model)) {
+        return refuse(
+            ReturnCode::UnexpectedModelName,
+            "A control net is no model; name it in control_type, with a source image.",
         );
     }
     Ok(())

@@ -14,7 +14,7 @@ use muster_protocol::{
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use super::seed;
+use super::{seed, sources::Sources};
 use crate::models::ModelReference;
 
 /// An image request after all defaults. What does not change while it lives; stored as JSON.
@@ -47,6 +47,9 @@ pub(crate) struct ImageRequest {
     pub(crate) source_processing: SourceProcessing,
     pub(crate) safe_ip: bool,
     pub(crate) requester_trusted: bool,
+    /// The pictures that it brings along, if it has a source image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sources: Option<Box<Sources>>,
 }
 
 /// The most steps that a request with a control type gets.
@@ -111,8 +114,15 @@ impl ImageRequest {
             source_processing: input.source_processing,
             safe_ip: true,
             requester_trusted,
+            sources: None,
             params,
         }
+    }
+
+    /// The same with the pictures that it brings along.
+    pub(crate) fn with_sources(mut self, sources: Option<Sources>) -> Self {
+        self.sources = sources.map(Box::new);
+        self
     }
 
     /// What the price depends on.
@@ -140,7 +150,7 @@ impl ImageRequest {
             loras: params.loras.as_ref().map_or(0, Vec::len) as u32,
             textual_inversions: params.tis.is_some(),
             workflow: params.workflow,
-            extra_source_images: 0,
+            extra_source_images: self.extra_sources() as u32,
             targeting: if self.workers.is_empty() {
                 Targeting::Anyone
             } else {
@@ -163,10 +173,15 @@ impl ImageRequest {
             .map_or_else(SourceProcessing::default, |source| source.processing)
     }
 
-    /// Source images are refused on submission for now, so there never is one.
-    #[allow(clippy::unused_self)]
     fn source(&self) -> Option<SourceImage> {
-        None
+        self.sources.as_ref().map(|sources| SourceImage {
+            processing: self.source_processing,
+            mask: sources.mask,
+        })
+    }
+
+    fn extra_sources(&self) -> usize {
+        self.sources.as_ref().map_or(0, |sources| sources.extra.len())
     }
 
     /// What the board needs to know for matching. `available`: what the requester can spend.
@@ -179,9 +194,9 @@ impl ImageRequest {
             steps: self.steps,
             sampler: self.sampler,
             karras: self.karras,
-            source_image: self.source().is_some(),
+            source_image: self.sources.is_some(),
             source_processing: self.source_processing,
-            extra_source_images: false,
+            extra_source_images: self.extra_sources() > 0,
             post_processing: params.post_processing.clone().unwrap_or_default(),
             control: params.control_type.is_some(),
             return_control_map: params.return_control_map.unwrap_or(false),

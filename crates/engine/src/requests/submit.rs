@@ -17,7 +17,13 @@ use muster_store::{
 };
 use uuid::Uuid;
 
-use super::{rules, spec::ImageRequest, upfront::Terms, warnings};
+use super::{
+    rules,
+    sources::{SentPictures, Sources},
+    spec::ImageRequest,
+    upfront::Terms,
+    warnings,
+};
 use crate::{Call, Engine, EngineError, accounts::Caller, error::Result, live::LiveRequest};
 
 /// How long a request waits without anything happening to it.
@@ -32,6 +38,15 @@ pub enum Submission {
     DryRun(RequestAccepted),
 }
 
+/// A request on its way into the queue.
+struct Submitting<'a> {
+    id: RequestId,
+    call: &'a Call,
+    caller: &'a Caller,
+    /// Pictures asked for.
+    count: u32,
+}
+
 impl Engine {
     /// Accepts an image request into the queue, or tells its price.
     ///
@@ -39,7 +54,7 @@ impl Engine {
     ///
     /// # Errors
     /// Every rule of the image API, in its documented order; see `requests::rules`.
-    pub async fn submit_image_request(&self, call: &Call, input: RequestInput) -> Result<Submission> {
+    pub async fn submit_image_request(&self, call: &Call, mut input: RequestInput) -> Result<Submission> {
         call.key()?;
         rules::check_texts(&input)?;
         rules::check_style(&input)?;
@@ -59,13 +74,16 @@ impl Engine {
 
         let warnings = warnings::unsuitable_parameters(&input, &self.models);
         let (dry_run, allow_downgrade) = (input.dry_run, input.allow_downgrade);
+        let sources = Sources::of(&input);
+        let pictures = SentPictures::take(&mut input);
         let mut spec = ImageRequest::new(
             input,
             workers,
             caller.is_trusted(),
             &self.models,
             &mut *self.rng.lock(),
-        );
+        )
+        .with_sources(sources);
         let mut terms = self.upfront_terms(&spec, count, allow_downgrade);
         if let Some(unmet) = terms.take_if(|terms| !terms.are_met_by(&caller)) {
             let outcome = self.take_less(&mut spec, &unmet);
@@ -84,7 +102,13 @@ impl Engine {
                 warnings: Vec::new(),
             }));
         }
-        let mut accepted = self.admit(call, &caller, spec, count, terms).await?;
+        let submitting = Submitting {
+            id: RequestId(Uuid::from_u128(self.random())),
+            call,
+            caller: &caller,
+            count,
+        };
+        let mut accepted = self.admit(&submitting, spec, terms, pictures).await?;
         accepted.warnings.extend(warnings);
         accepted.warnings.sort_by_key(|warning| warning.code);
         Ok(Submission::Accepted(accepted))
@@ -98,23 +122,39 @@ impl Engine {
         settlement::estimate(price, &spec.priced(), count, family, spec.terms())
     }
 
-    /// Activates a request, or what is left of it if the kudos that it requires are promised otherwise.
+    /// Stores the pictures of a request and activates it. If it cannot be activated, they go again.
     async fn admit(
         &self,
-        call: &Call,
-        caller: &Caller,
+        submitting: &Submitting<'_>,
         spec: ImageRequest,
-        count: u32,
+        terms: Option<Terms>,
+        pictures: Option<SentPictures>,
+    ) -> Result<RequestAccepted> {
+        if let Some(pictures) = pictures {
+            self.keep_sources(submitting.id, pictures).await?;
+        }
+        let spec = Arc::new(spec);
+        let outcome = self.activate_or_less(submitting, Arc::clone(&spec), terms).await;
+        if outcome.is_err()
+            && let Some(sources) = &spec.sources
+        {
+            self.drop_sources(submitting.id, sources).await;
+        }
+        outcome
+    }
+
+    /// Activates a request, or what is left of it if the kudos that it requires are promised otherwise.
+    async fn activate_or_less(
+        &self,
+        submitting: &Submitting<'_>,
+        mut spec: Arc<ImageRequest>,
         terms: Option<Terms>,
     ) -> Result<RequestAccepted> {
-        let mut spec = Arc::new(spec);
-        let outcome = self
-            .activate(call, caller, Arc::clone(&spec), count, terms.as_ref())
-            .await;
+        let outcome = self.activate(submitting, Arc::clone(&spec), terms.as_ref()).await;
         match (outcome, terms) {
             (Err(EngineError::Journal(JournalError::Insufficient { .. })), Some(terms)) => {
                 self.take_less(Arc::make_mut(&mut spec), &terms)?;
-                self.activate(call, caller, spec, count, None).await
+                self.activate(submitting, spec, None).await
             }
             (outcome, _) => outcome,
         }
@@ -122,14 +162,17 @@ impl Engine {
 
     async fn activate(
         &self,
-        call: &Call,
-        caller: &Caller,
+        submitting: &Submitting<'_>,
         spec: Arc<ImageRequest>,
-        count: u32,
         upfront: Option<&Terms>,
     ) -> Result<RequestAccepted> {
+        let Submitting {
+            id,
+            call,
+            caller,
+            count,
+        } = *submitting;
         let now = self.clock.now();
-        let id = RequestId(Uuid::from_u128(self.random()));
         let balance = caller.spendable();
         let priority = initial_priority(Payer {
             balance,

@@ -3,7 +3,10 @@
 use std::{fs::File, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
-use muster_engine::{EngineConfig, ModelReference, Parts, SystemClock};
+use muster_engine::{
+    EngineConfig, ModelReference, Parts, SystemClock,
+    outbound::{Outbound, Reach},
+};
 use muster_kudos::image::{ImagePricing, PricingNetwork};
 use muster_store::{BlobConfig, Blobs, BucketNames, S3Config, Store, StoreConfig};
 use url::Url;
@@ -41,6 +44,7 @@ pub(super) async fn open(settings: &Settings, data_dir: &DataDir, base_url: &Url
         blobs,
         models,
         pricing,
+        outbound: outbound(settings)?,
     })
 }
 
@@ -51,6 +55,16 @@ pub(crate) fn database_url(settings: &Settings) -> String {
         .database
         .clone()
         .unwrap_or_else(|| format!("sqlite:{}?mode=rwc", file.display()))
+}
+
+/// Calls to webhooks and source images.
+fn outbound(settings: &Settings) -> anyhow::Result<Outbound> {
+    let reach = if settings.outbound_private {
+        Reach::Anywhere
+    } else {
+        Reach::Public
+    };
+    Outbound::new(reach).context("the system's certificates cannot be loaded")
 }
 
 fn models(settings: &Settings) -> anyhow::Result<ModelReference> {

@@ -2,6 +2,7 @@
 
 mod async_post;
 mod async_refusals;
+mod async_sources;
 mod async_upfront;
 mod check_get;
 mod pop_at_once;

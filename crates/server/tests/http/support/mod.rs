@@ -5,7 +5,10 @@ mod home;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use home::Home;
-use muster_engine::{Engine, EngineConfig, ManualClock, ModelReference, Parts};
+use muster_engine::{
+    Engine, EngineConfig, ManualClock, ModelReference, Parts,
+    outbound::{Outbound, Reach},
+};
 use muster_kudos::image::ImagePricing;
 use muster_protocol::{TestUser, TestUserInput, Timestamp, UserId};
 use muster_server::{ServerConfig, router, serve};
@@ -29,6 +32,8 @@ pub(crate) struct Setup {
     pub(crate) trusted_hops: usize,
     /// How the server thinks it is reached; `None`: as it is.
     pub(crate) public_url: Option<&'static str>,
+    /// Where webhooks and source images may be.
+    pub(crate) reach: Reach,
 }
 
 impl Default for Setup {
@@ -43,6 +48,7 @@ impl Default for Setup {
             rate_limits: false,
             trusted_hops: 0,
             public_url: None,
+            reach: Reach::Public,
         }
     }
 }
@@ -167,6 +173,7 @@ impl TestServer {
             blobs: Blobs::new(blobs).unwrap(),
             models: ModelReference::bundled().clone(),
             pricing: ImagePricing::bundled(),
+            outbound: Outbound::new(setup.reach).unwrap(),
         };
         let engine = Engine::start(parts).await.unwrap();
         let config = ServerConfig {
