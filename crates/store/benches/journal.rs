@@ -192,6 +192,7 @@ fn finish(cast: Cast, request: RequestId, job: JobId) -> FinishJob {
         },
         request_consumed: charge,
         request_expiry: AT + HOUR,
+        webhook: None,
     }
 }
 

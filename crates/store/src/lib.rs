@@ -25,6 +25,7 @@ mod requests;
 mod sql;
 mod store;
 mod text;
+mod webhooks;
 mod workers;
 
 pub use accounts::{
@@ -43,4 +44,5 @@ pub use requests::{
     RequestCreated, StartJobs, StartOutcome, StoredJob, StoredRequest,
 };
 pub use store::Store;
+pub use webhooks::{NewWebhookDelivery, WebhookDelivery};
 pub use workers::{NewWorker, StoredWorker, WorkerChanges, WorkerCheckIn, WorkerRegistration};

@@ -206,6 +206,8 @@ pub struct FinishJob {
     pub request_consumed: Kudos,
     /// The request lives at least this long; an expiry is never shortened.
     pub request_expiry: Timestamp,
+    /// What is announced to the request's webhook.
+    pub webhook: Option<crate::NewWebhookDelivery>,
 }
 
 /// Gives a job up.

@@ -16,4 +16,5 @@ pub(crate) mod setting;
 pub(crate) mod user;
 pub(crate) mod user_record;
 pub(crate) mod user_total;
+pub(crate) mod webhook_delivery;
 pub(crate) mod worker;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     FinishJob, NewRequest, StartJobs, codes,
-    entity::{api_key, job, request, user, worker},
+    entity::{api_key, job, request, user, webhook_delivery, worker},
     sql::{execute_all, lists, nth, pieces, update_from_values},
 };
 
@@ -22,6 +22,7 @@ type Tx = DatabaseTransaction;
 pub(super) async fn flush(tx: &Tx, set: &WorkingSet) -> Result<(), DbErr> {
     requests(tx, set).await?;
     jobs(tx, set).await?;
+    webhook_deliveries(tx, set).await?;
     deletions(tx, set).await?;
     accounts(tx, set).await?;
     workers(tx, set).await?;
@@ -142,6 +143,38 @@ async fn jobs(tx: &Tx, set: &WorkingSet) -> Result<(), DbErr> {
     let columns = [C::State, C::FinishedAt];
     let faults = update_from_values(job::Entity, C::Id, &faulted, |update| assign(update, columns));
     execute_all(tx, faults).await
+}
+
+/// What is announced of the results that came in this group.
+async fn webhook_deliveries(tx: &Tx, set: &WorkingSet) -> Result<(), DbErr> {
+    use webhook_delivery::Column as C;
+    let finished = set.jobs.values().filter_map(|row| row.finish.as_deref());
+    let new: Vec<_> = finished
+        .filter_map(|finish| Some((finish, finish.webhook.as_ref()?)))
+        .collect();
+    for piece in pieces(&new) {
+        let mut insert = Query::insert();
+        insert.into_table(webhook_delivery::Entity).columns([
+            C::JobId,
+            C::Url,
+            C::Body,
+            C::AsUrl,
+            C::Attempts,
+            C::NextAttempt,
+        ]);
+        for (finish, webhook) in piece {
+            insert.values_panic([
+                finish.job.0.into(),
+                webhook.url.clone().into(),
+                webhook.body.clone().into(),
+                webhook.as_url.into(),
+                0.into(),
+                finish.at.to_datetime().into(),
+            ]);
+        }
+        execute_all(tx, vec![insert]).await?;
+    }
+    Ok(())
 }
 
 fn job_row(row: &JobRow, start: &StartJobs, index: usize) -> [Value; 16] {

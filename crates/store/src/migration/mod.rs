@@ -5,6 +5,7 @@
 
 mod m0001_core;
 mod m0003_holds;
+mod m0004_webhooks;
 
 use std::time::Duration;
 
@@ -18,7 +19,11 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_core::Migration), Box::new(m0003_holds::Migration)]
+        vec![
+            Box::new(m0001_core::Migration),
+            Box::new(m0003_holds::Migration),
+            Box::new(m0004_webhooks::Migration),
+        ]
     }
 }
 

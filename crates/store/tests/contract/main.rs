@@ -12,4 +12,5 @@ mod races;
 mod requests;
 mod restart;
 mod support;
+mod webhooks;
 mod workers;

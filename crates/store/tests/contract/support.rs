@@ -232,6 +232,7 @@ pub(crate) fn finish(request: RequestId, job: JobId, event: Option<LedgerEvent>)
         tallies: Tallies::default(),
         request_consumed: kudos(12),
         request_expiry: at(2) + MINUTES_20,
+        webhook: None,
     }
 }
 

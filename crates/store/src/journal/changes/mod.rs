@@ -68,6 +68,10 @@ pub(super) fn checked_finish(mut finish: FinishJob) -> Result<FinishJob, Journal
     if let Some(metadata) = &mut finish.gen_metadata {
         clean_json(metadata);
     }
+    if let Some(webhook) = &mut finish.webhook {
+        clean(&mut webhook.url);
+        clean_json(&mut webhook.body);
+    }
     Ok(finish)
 }
 
