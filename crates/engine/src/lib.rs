@@ -10,6 +10,7 @@
 //! | `requests` | submit a request, follow it, cancel it |
 //! | `jobs` | pop jobs, submit results |
 //! | `workers` | register and check in workers |
+//! | `webhooks` | announce results |
 //! | `duties` | what happens without anyone asking: expiry, time-outs, pruning |
 //!
 //! Locks are taken in one order (a worker's, the random source's, the board's), are held for
@@ -33,6 +34,7 @@ mod pictures;
 mod requests;
 mod restore;
 pub mod text;
+mod webhooks;
 mod workers;
 
 use std::{
@@ -56,6 +58,7 @@ use crate::{
     live::Live,
     outbound::Outbound,
     pictures::Studio,
+    webhooks::WebhookQueue,
     workers::{Registry, Worker},
 };
 pub use crate::{
@@ -86,6 +89,7 @@ pub struct Inner {
     workers: Registry,
     rng: Mutex<StdRng>,
     live: Mutex<Live>,
+    webhooks: WebhookQueue,
     /// Wakes the duties when a nearer deadline appeared.
     wake: Notify,
     /// Set when the server is about to stop: no more jobs are handed out.
@@ -146,6 +150,7 @@ impl Engine {
             workers: Registry::new(workers),
             rng: Mutex::new(StdRng::from_seed(seed)),
             live: Mutex::new(live),
+            webhooks: WebhookQueue::default(),
             wake: Notify::new(),
             draining: AtomicBool::new(false),
             config,
@@ -164,6 +169,7 @@ impl Engine {
             .journal()
             .rekey_account(UserId::ANONYMOUS, anonymous, None, now)
             .await?;
+        engine.restore_webhooks().await?;
         let restored = engine.restore().await?;
         if restored > 0 {
             tracing::info!(requests = restored, "the board is loaded");
@@ -174,7 +180,10 @@ impl Engine {
     /// Starts the background duties. They end, with everything written down, after `stop` is
     /// cancelled; await the handle before closing the store.
     pub fn spawn_duties(&self, stop: CancellationToken) -> JoinHandle<()> {
-        tokio::spawn(self.clone().run_duties(stop))
+        let (duties, webhooks) = (self.clone(), self.clone());
+        tokio::spawn(async move {
+            tokio::join!(duties.run_duties(stop.clone()), webhooks.run_webhooks(stop));
+        })
     }
 
     /// Hands out no more jobs: the server is about to stop. Results are still accepted.

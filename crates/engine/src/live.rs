@@ -43,6 +43,8 @@ pub(crate) struct LiveRequest {
     pub(crate) faulted: bool,
     pub(crate) cancelled: bool,
     pub(crate) consumed: Kudos,
+    /// Where its results are announced.
+    pub(crate) webhook: Option<Arc<str>>,
     /// Whether kudos are promised to it.
     pub(crate) held: bool,
     /// Price of one job before multipliers.
@@ -356,6 +358,7 @@ mod tests {
             faulted: false,
             cancelled: false,
             consumed: Kudos::ZERO,
+            webhook: None,
             held: false,
             price: 1.0,
             things: 1,

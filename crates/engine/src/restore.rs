@@ -109,6 +109,7 @@ fn to_live(stored: StoredRequest, jobs: Vec<StoredJob>, models: &ModelReference)
         faulted: stored.faulted,
         cancelled: stored.cancelled,
         consumed: stored.consumed,
+        webhook: stored.webhook.map(Into::into),
         held: stored.held > muster_protocol::Kudos::ZERO,
         price: stored.price,
         things: stored.things.max(0).unsigned_abs(),

@@ -114,8 +114,8 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     upfront_kudos_on_workerlist: Option<bool>,
 
-    /// Let webhooks and source images be on private networks, this machine included: for closed
-    /// networks and tests only, since clients choose the addresses [false]
+    /// Let webhooks and source images be on private networks, this machine included, and webhooks be
+    /// plain http: for closed networks and tests only, since clients choose the addresses [false]
     #[arg(long, env = "MUSTER_OUTBOUND_PRIVATE", num_args = 0..=1, default_missing_value = "true",
           value_name = "BOOL", value_parser = BoolishValueParser::new())]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,8 +9,10 @@ use muster_protocol::{
     image::{GenerationState, MetadataType, SubmitInput, Submitted},
 };
 use muster_store::{
-    Bucket, FaultJob, FaultOutcome, FinishJob, FinishOutcome, JobState, Tallies, WorkerAction, WorkerTally,
+    Bucket, FaultJob, FaultOutcome, FinishJob, FinishOutcome, JobState, NewWebhookDelivery, Tallies,
+    WorkerAction, WorkerTally,
 };
+use serde_json::json;
 
 use super::{
     UPLOADED, blob_key,
@@ -38,6 +40,7 @@ struct Found {
     things: u64,
     worker: WorkerId,
     model: Arc<str>,
+    webhook: Option<Arc<str>>,
     started: Timestamp,
     fake: bool,
     /// Jobs of the request that failed already.
@@ -113,6 +116,7 @@ impl Engine {
             things: request.things,
             worker: job.worker,
             model: job.model.into(),
+            webhook: request.webhook,
             started: job.started,
             fake: job.fake,
             faulted: 0,
@@ -135,6 +139,7 @@ impl Engine {
             things: request.things,
             worker: job.worker,
             model: Arc::clone(&job.model),
+            webhook: request.webhook.clone(),
             started: job.started,
             fake: job.fake,
             faulted: request.counts().faulted,
@@ -229,6 +234,7 @@ impl Engine {
             tallies,
             request_consumed: charge,
             request_expiry: now + LIFETIME,
+            webhook: self.webhook_delivery(id, &found, input, &result, censored, reward),
         };
         match self.store.journal().finish_job(finish).await? {
             FinishOutcome::Finished { balances } => {
@@ -241,6 +247,9 @@ impl Engine {
                     censored,
                 };
                 self.delivered(id, &found, delivered, charge, now);
+                if found.webhook.is_some() && !found.fake {
+                    self.announce(id);
+                }
                 self.release_when_done(found.request).await;
                 Ok(Submitted { reward })
             }
@@ -251,6 +260,35 @@ impl Engine {
                 Err(EngineError::refused(ReturnCode::InvalidJobId, message))
             }
         }
+    }
+
+    /// What is announced of a result; nothing of a decoy's.
+    fn webhook_delivery(
+        &self,
+        job: JobId,
+        found: &Found,
+        input: &SubmitInput,
+        result: &str,
+        censored: bool,
+        reward: f64,
+    ) -> Option<NewWebhookDelivery> {
+        let url = found.webhook.as_ref().filter(|_| !found.fake)?;
+        Some(NewWebhookDelivery {
+            url: url.to_string(),
+            body: json!({
+                "img": result,
+                "seed": input.seed,
+                "worker_id": found.worker,
+                "worker_name": self.workers.name(found.worker),
+                "model": found.model,
+                "id": job,
+                "censored": censored,
+                "gen_metadata": input.gen_metadata,
+                "request": found.request,
+                "kudos": reward,
+            }),
+            as_url: found.spec.r2,
+        })
     }
 
     /// Takes a delivery into memory once it is durable.

@@ -110,6 +110,11 @@ impl Outbound {
         Ok(Self { http, reach })
     }
 
+    /// Where calls may go.
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+
     /// Fetches what is at an address, within `timeout` in all. The status of the answer does not matter,
     /// except that it must not be a redirect that leads nowhere.
     ///

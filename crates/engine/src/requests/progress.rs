@@ -5,7 +5,7 @@ use std::{str::FromStr, sync::Arc};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use muster_dispatch::{Waiting, image::Image, makes_possible, wait_time};
 use muster_protocol::{
-    RequestId, ReturnCode, Timestamp,
+    JobId, RequestId, ReturnCode, Timestamp,
     image::{Generation, GenerationState, Progress, Status},
 };
 use muster_store::Bucket;
@@ -174,7 +174,7 @@ impl Engine {
         delivered: &Arc<Delivered>,
     ) -> Result<Generation> {
         Ok(Generation {
-            img: self.picture(request, job, delivered).await?,
+            img: self.picture(job.id, &delivered.result, request.spec.r2).await?,
             seed: delivered.seed.to_string(),
             id: job.id,
             censored: delivered.censored,
@@ -193,12 +193,12 @@ impl Engine {
     ///
     /// Several clients take anything that does not begin with `https` for base64, so plain addresses
     /// are never handed out.
-    async fn picture(&self, request: &LiveRequest, job: &LiveJob, delivered: &Delivered) -> Result<String> {
-        if delivered.result != UPLOADED {
-            return Ok(delivered.result.clone());
+    pub(crate) async fn picture(&self, job: JobId, result: &str, as_url: bool) -> Result<String> {
+        if result != UPLOADED {
+            return Ok(result.to_owned());
         }
-        let key = blob_key(job.id);
-        if request.spec.r2 {
+        let key = blob_key(job);
+        if as_url {
             let url = self
                 .blobs
                 .download_url(Bucket::Transient, &key, self.clock.now())?;

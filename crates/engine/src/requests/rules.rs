@@ -12,7 +12,7 @@ use muster_protocol::{
 use muster_store::Role;
 use serde_json::Value;
 
-use crate::{EngineError, accounts::Caller, error::Result, models::ModelReference};
+use crate::{EngineError, accounts::Caller, error::Result, models::ModelReference, outbound::Reach};
 
 /// Models that make something of another picture.
 const NEED_A_SOURCE: [&str; 2] = ["Stable Diffusion 2 Depth", "pix2pix"];
@@ -89,10 +89,12 @@ pub(crate) fn check_style(input: &RequestInput) -> Result<()> {
     Ok(())
 }
 
-/// Results are announced over secure connections only.
-pub(crate) fn check_webhook(input: &RequestInput) -> Result<()> {
+/// Results are announced over secure connections only, unless the operator lets calls go anywhere.
+pub(crate) fn check_webhook(input: &RequestInput, reach: Reach) -> Result<()> {
+    let closed_network = reach == Reach::Anywhere;
     if let Some(webhook) = &input.webhook
         && !webhook.starts_with("https://")
+        && !(closed_network && webhook.starts_with("http://"))
     {
         return refuse(ReturnCode::BadRequest, "A webhook must be an https address.");
     }
@@ -112,7 +114,6 @@ pub(crate) fn check_account(input: &RequestInput, caller: &Caller) -> Result<()>
             "Only service accounts can name a proxied account.",
         );
     }
-    not_yet(input.webhook.is_some(), "webhooks")?;
     let extra = input.extra_source_images.len();
     if extra > EXTRA_SOURCES {
         return refuse(
@@ -124,17 +125,6 @@ pub(crate) fn check_account(input: &RequestInput, caller: &Caller) -> Result<()>
         return refuse(
             ReturnCode::MoreThanMinExtraSourceImage,
             "Only trusted accounts can send more than one extra source image.",
-        );
-    }
-    Ok(())
-}
-
-/// Says so when a request asks for what this version cannot do, rather than do something else.
-fn not_yet(asked: bool, what: &str) -> Result<()> {
-    if asked {
-        return refuse(
-            ReturnCode::BadRequest,
-            format!("This server does not support {what} yet."),
         );
     }
     Ok(())

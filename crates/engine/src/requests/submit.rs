@@ -45,6 +45,8 @@ struct Submitting<'a> {
     caller: &'a Caller,
     /// Pictures asked for.
     count: u32,
+    /// Where results are announced.
+    webhook: Option<String>,
 }
 
 impl Engine {
@@ -62,7 +64,7 @@ impl Engine {
             let message = "The horde is in maintenance mode and takes no new requests.";
             return Err(EngineError::refused(ReturnCode::MaintenanceMode, message));
         }
-        rules::check_webhook(&input)?;
+        rules::check_webhook(&input, self.outbound.reach())?;
         let caller = self.caller(call).await?;
         rules::check_account(&input, &caller)?;
         let workers = self.named_workers(&input.workers)?;
@@ -76,6 +78,7 @@ impl Engine {
         let (dry_run, allow_downgrade) = (input.dry_run, input.allow_downgrade);
         let sources = Sources::of(&input);
         let pictures = SentPictures::take(&mut input);
+        let webhook = input.webhook.take();
         let mut spec = ImageRequest::new(
             input,
             workers,
@@ -107,6 +110,7 @@ impl Engine {
             call,
             caller: &caller,
             count,
+            webhook,
         };
         let mut accepted = self.admit(&submitting, spec, terms, pictures).await?;
         accepted.warnings.extend(warnings);
@@ -171,6 +175,7 @@ impl Engine {
             call,
             caller,
             count,
+            ref webhook,
         } = *submitting;
         let now = self.clock.now();
         let balance = caller.spendable();
@@ -200,7 +205,7 @@ impl Engine {
             things: i64::try_from(things).unwrap_or(i64::MAX),
             client_agent: call.client_agent.clone(),
             ip: Some(call.address.to_string()),
-            webhook: None,
+            webhook: webhook.clone(),
             payload: serde_json::to_value(&*spec).expect("a request is plain data"),
             held,
             event: Some(event),
@@ -220,6 +225,7 @@ impl Engine {
             faulted: false,
             cancelled: false,
             consumed: tax,
+            webhook: webhook.as_deref().map(Into::into),
             held: held > Kudos::ZERO,
             price,
             things,

@@ -288,15 +288,6 @@ async fn broken_rules_have_a_code() {
 }
 
 #[tokio::test]
-async fn what_is_not_supported_is_refused_rather_than_ignored() {
-    let (server, client) = with_client().await;
-    for (changes, what) in [(json!({"webhook": "https://example.org/results"}), "webhooks")] {
-        let message = submit(&server, &client, changes).await.refused(400, "BadRequest");
-        assert_eq!(message, format!("This server does not support {what} yet."));
-    }
-}
-
-#[tokio::test]
 async fn the_first_broken_rule_is_reported() {
     let (server, client) = with_client().await;
     // From the last rule to the first: each one added hides those before it.

@@ -17,3 +17,4 @@ mod status_get;
 mod submit_faults;
 mod submit_kudos;
 mod submit_post;
+mod webhooks;
