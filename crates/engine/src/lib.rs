@@ -46,7 +46,7 @@ use std::{
 };
 
 use muster_kudos::image::ImagePricing;
-use muster_protocol::{ANONYMOUS_KEY, Kudos, UserId};
+use muster_protocol::{ANONYMOUS_KEY, Kudos, Timestamp, UserId};
 use muster_store::{ApiKeyHash, Balances, Blobs, Store};
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -89,6 +89,8 @@ pub struct Inner {
     workers: Registry,
     rng: Mutex<StdRng>,
     live: Mutex<Live>,
+    /// When the server began to serve: jobs that were handed out before may be its fault.
+    started: Timestamp,
     webhooks: WebhookQueue,
     /// Wakes the duties when a nearer deadline appeared.
     wake: Notify,
@@ -150,6 +152,7 @@ impl Engine {
             workers: Registry::new(workers),
             rng: Mutex::new(StdRng::from_seed(seed)),
             live: Mutex::new(live),
+            started: clock.now(),
             webhooks: WebhookQueue::default(),
             wake: Notify::new(),
             draining: AtomicBool::new(false),

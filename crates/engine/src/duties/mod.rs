@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use muster_dispatch::Due;
-use muster_protocol::{JobId, RequestId, Timestamp};
+use muster_protocol::{RequestId, Timestamp};
 use muster_store::Bucket;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Engine, error::Result, live::LiveJobState, requests::LIFETIME};
+use crate::{Engine, error::Result, requests::LIFETIME};
 
 /// The longest sleep, so that a clock that was set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -74,25 +74,10 @@ impl Engine {
         for event in due {
             match event {
                 Due::RequestExpired(request) => expired.push(request),
-                Due::JobTimedOut(job) => self.time_out(job).await?,
+                Due::JobTimedOut(job) => self.give_up_job(job).await?,
             }
         }
         self.expire(expired, now).await
-    }
-
-    async fn time_out(&self, job: JobId) -> Result<()> {
-        let found = {
-            let live = self.live.lock();
-            live.job(job)
-                .filter(|(_, job)| matches!(job.state, LiveJobState::Processing))
-                .map(|(request, job)| (request.id, job.worker, job.fake, request.counts().faulted))
-        };
-        match found {
-            Some((request, worker, fake, faulted)) => {
-                self.give_up_job(job, request, worker, fake, faulted).await
-            }
-            None => Ok(()),
-        }
     }
 
     async fn expire(&self, requests: Vec<RequestId>, now: Timestamp) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What workers do with jobs: pop them and submit what came of them.
 
+mod abort;
 mod pop;
 mod result;
 mod settlement;

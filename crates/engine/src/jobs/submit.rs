@@ -8,10 +8,7 @@ use muster_protocol::{
     JobId, Kudos, RequestId, ReturnCode, Timestamp, UserId, WorkerId,
     image::{GenerationState, MetadataType, SubmitInput, Submitted},
 };
-use muster_store::{
-    Bucket, FaultJob, FaultOutcome, FinishJob, FinishOutcome, JobState, NewWebhookDelivery, Tallies,
-    WorkerAction, WorkerTally,
-};
+use muster_store::{Bucket, FinishJob, FinishOutcome, JobState, NewWebhookDelivery, Tallies};
 use serde_json::json;
 
 use super::{
@@ -28,8 +25,6 @@ use crate::{
 
 /// The most remarks about one result.
 const METADATA_LIMIT: usize = 50;
-/// Failed jobs after which a request is given up.
-const FAULT_LIMIT: u32 = 3;
 
 /// A job as the submission finds it.
 struct Found {
@@ -43,8 +38,6 @@ struct Found {
     webhook: Option<Arc<str>>,
     started: Timestamp,
     fake: bool,
-    /// Jobs of the request that failed already.
-    faulted: u32,
     state: JobState,
 }
 
@@ -79,7 +72,10 @@ impl Engine {
         match found.state {
             JobState::Done => self.duplicate(&found),
             JobState::Faulted => aborted(faulted),
-            JobState::Processing if faulted => self.fault_job(id, &found).await,
+            JobState::Processing if faulted => {
+                self.give_up_job(id).await?;
+                Ok(Submitted { reward: 0.0 })
+            }
             JobState::Processing => {
                 let result = self.keep_result(id, generation).await?;
                 self.deliver(id, found, &owner, &input, result).await
@@ -119,7 +115,6 @@ impl Engine {
             webhook: request.webhook,
             started: job.started,
             fake: job.fake,
-            faulted: 0,
             state: job.state,
         };
         Ok((id, found))
@@ -142,7 +137,6 @@ impl Engine {
             webhook: request.webhook.clone(),
             started: job.started,
             fake: job.fake,
-            faulted: request.counts().faulted,
             state: match job.state {
                 LiveJobState::Processing => JobState::Processing,
                 LiveJobState::Done(_) => JobState::Done,
@@ -309,53 +303,6 @@ impl Engine {
         }
         live.extend(found.request, now + LIFETIME);
         live.end_job(id, LiveJobState::Done(Arc::new(delivered)));
-    }
-
-    /// Gives up a job that its worker could not do.
-    async fn fault_job(&self, id: JobId, found: &Found) -> Result<Submitted> {
-        self.give_up_job(id, found.request, found.worker, found.fake, found.faulted)
-            .await?;
-        Ok(Submitted { reward: 0.0 })
-    }
-
-    /// Gives up a job: its slot goes back to the queue, or, after the third failure, the request is
-    /// given up too.
-    pub(crate) async fn give_up_job(
-        &self,
-        id: JobId,
-        request: RequestId,
-        worker: WorkerId,
-        fake: bool,
-        faulted_before: u32,
-    ) -> Result<()> {
-        let request_faulted = !fake && faulted_before + 1 >= FAULT_LIMIT;
-        let tally = WorkerTally {
-            uncompleted_jobs: 1,
-            ..WorkerTally::new(worker, WorkerAction::Generated)
-        };
-        let fault = FaultJob {
-            job: id,
-            request,
-            at: self.clock.now(),
-            return_slot: !fake && !request_faulted,
-            request_faulted,
-            tallies: Tallies {
-                workers: vec![tally],
-                ..Tallies::default()
-            },
-        };
-        if let FaultOutcome::Faulted { request_faulted, .. } = self.store.journal().fault_job(fault).await? {
-            // The slot goes back first: a request without slots and jobs would count as finished.
-            let mut live = self.live.lock();
-            if request_faulted {
-                live.stop(request, true);
-            } else if !fake {
-                live.return_slots(request, 1);
-            }
-            live.end_job(id, LiveJobState::Faulted);
-            tracing::info!(job = %id, %request, %worker, "job given up");
-        }
-        Ok(())
     }
 
     /// The share of a reward that a worker's software earns.

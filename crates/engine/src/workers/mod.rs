@@ -1,6 +1,7 @@
 //! Workers: who is there, what each can do, how fast it is.
 
 mod check_in;
+mod conduct;
 mod online;
 mod registry;
 mod settings;

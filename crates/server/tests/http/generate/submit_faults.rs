@@ -297,3 +297,104 @@ async fn a_job_of_a_cancelled_request_is_still_accepted() {
     assert_eq!(horde.check().await["done"], true);
     horde.assert_left(990.0).await;
 }
+
+/// Has a worker drop so many jobs, each of a request of its own.
+async fn drop_jobs(server: &TestServer, client: &str, owner: &str, worker: &str, count: usize) {
+    for _ in 0..count {
+        server.request(client, &plain_request()).await;
+        let popped = server.popped(owner, worker).await;
+        let body = json!({"id": popped["id"], "generation": "faulted", "seed": -1, "state": "faulted"});
+        server.post("/api/v2/generate/submit", owner, &body).await.ok(200);
+        let request = server
+            .engine
+            .store()
+            .job(popped["id"].as_str().unwrap().parse().unwrap())
+            .await;
+        let request = request.unwrap().unwrap().request;
+        server
+            .delete(&format!("/api/v2/generate/status/{request}"))
+            .await
+            .ok(200);
+    }
+}
+
+#[tokio::test]
+async fn who_drops_too_many_jobs_goes_into_maintenance() {
+    let server = TestServer::start().await;
+    let client = server.user("client", 100_000).await.api_key;
+    let owner = server.trusted("owner", 0).await.api_key;
+    drop_jobs(&server, &client, &owner, "Keeper", 20).await;
+    server.clock.advance(Duration::from_secs(3601));
+    drop_jobs(&server, &client, &owner, "Keeper", 20).await;
+    server
+        .pop(&owner, &crate::support::worker("Keeper"))
+        .await
+        .ok(200);
+    drop_jobs(&server, &client, &owner, "Keeper", 1).await;
+    let message = server
+        .pop(&owner, &crate::support::worker("Keeper"))
+        .await
+        .refused(403, "WorkerMaintenance");
+    assert!(message.contains("maintenance mode"), "{message}");
+    server.pop(&owner, &crate::support::worker("Other")).await.ok(200);
+    // It stays so over a restart.
+    let server = server.restart(Setup::default()).await;
+    server
+        .pop(&owner, &crate::support::worker("Keeper"))
+        .await
+        .refused(403, "WorkerMaintenance");
+}
+
+#[tokio::test]
+async fn a_request_that_fails_on_two_workers_is_to_blame_itself() {
+    let server = TestServer::start().await;
+    let client = server.user("client", 100_000).await.api_key;
+    let (first, second) = (
+        server.trusted("first", 0).await.api_key,
+        server.trusted("second", 0).await.api_key,
+    );
+    // Each request fails on both workers: many more than either may drop.
+    for _ in 0..25 {
+        server.request(&client, &plain_request()).await;
+        for (owner, worker) in [(&first, "First"), (&second, "Second"), (&first, "First")] {
+            let popped = server.popped(owner, worker).await;
+            let body = json!({"id": popped["id"], "generation": "faulted", "seed": -1, "state": "faulted"});
+            server.post("/api/v2/generate/submit", owner, &body).await.ok(200);
+        }
+    }
+    for (owner, name) in [(&first, "First"), (&second, "Second")] {
+        server.pop(owner, &crate::support::worker(name)).await.ok(200);
+    }
+    let workers = server.engine.store().workers().await.unwrap();
+    assert!(workers.iter().all(|worker| !worker.maintenance));
+}
+
+#[tokio::test]
+async fn an_outage_of_the_server_is_not_held_against_workers() {
+    let server = TestServer::start().await;
+    let client = server.user("client", 100_000).await.api_key;
+    let owner = server.trusted("owner", 0).await.api_key;
+    for _ in 0..25 {
+        server.request(&client, &plain_request()).await;
+        server.popped(&owner, "Keeper").await;
+    }
+    server.clock.advance(Duration::from_secs(600));
+    let server = server.restart(Setup::default()).await;
+    server.advance(TOO_LONG).await;
+    let progress = server
+        .engine
+        .store()
+        .live_requests(server.engine.clock().now())
+        .await
+        .unwrap();
+    assert!(
+        progress.iter().all(|(request, _)| request.slots_left == 1),
+        "all jobs were lost"
+    );
+    server
+        .pop(&owner, &crate::support::worker("Keeper"))
+        .await
+        .ok(200);
+    let workers = server.engine.store().workers().await.unwrap();
+    assert!(!workers[0].maintenance && workers[0].uncompleted_jobs == 0);
+}

@@ -1,0 +1,63 @@
+//! What is held against workers, and what follows from it.
+
+use std::time::Duration;
+
+use muster_protocol::{Timestamp, WorkerId};
+use muster_store::WorkerChanges;
+
+use super::registry::Worker;
+use crate::{Engine, error::Result};
+
+/// Jobs that a worker may drop within [`ABORT_WINDOW`].
+const ABORT_LIMIT: i32 = 20;
+const ABORT_WINDOW: Duration = Duration::from_hours(1);
+
+impl Worker {
+    /// Counts a job that the worker dropped. Answers whether these were too many within an hour; then the
+    /// count begins anew.
+    pub(crate) fn count_abort(&mut self, now: Timestamp) -> bool {
+        if self
+            .last_aborted_job
+            .is_none_or(|window| now.since(window) > ABORT_WINDOW)
+        {
+            self.aborted_jobs = 0;
+            self.last_aborted_job = Some(now);
+        }
+        self.aborted_jobs += 1;
+        self.dirty = true;
+        let too_many = self.aborted_jobs > ABORT_LIMIT;
+        if too_many {
+            self.aborted_jobs = 0;
+        }
+        too_many
+    }
+
+    /// Takes back a job that was counted against the worker.
+    pub(crate) fn forgive_abort(&mut self) {
+        self.aborted_jobs = (self.aborted_jobs - 1).max(0);
+        self.dirty = true;
+    }
+}
+
+impl Engine {
+    /// Puts a worker into maintenance mode, with a message for its owner.
+    ///
+    /// # Errors
+    /// The database failed; nothing has changed.
+    pub(crate) async fn put_into_maintenance(&self, id: WorkerId, message: &str) -> Result<()> {
+        let changes = WorkerChanges {
+            maintenance: Some(true),
+            maintenance_message: Some(Some(message.to_owned())),
+            ..WorkerChanges::default()
+        };
+        self.store.journal().set_worker(id, changes).await?;
+        if let Some(worker) = self.workers.get(id) {
+            let mut worker = worker.lock();
+            worker.maintenance = true;
+            worker.maintenance_message = Some(message.to_owned());
+        }
+        self.workers.online.invalidate();
+        tracing::warn!(worker = %id, "a worker was put into maintenance mode");
+        Ok(())
+    }
+}
