@@ -35,6 +35,14 @@ impl Call {
 }
 
 impl Engine {
+    /// Whether the call comes from somebody whom the horde knows: others who call from the same address
+    /// may be let do more.
+    pub async fn vouches_for(&self, call: &Call) -> bool {
+        const KNOWN: [Role; 2] = [Role::Education, Role::Service];
+        let caller = self.caller(call).await;
+        caller.is_ok_and(|caller| caller.is_trusted() || KNOWN.iter().any(|role| caller.has(*role)))
+    }
+
     /// The account behind the call.
     ///
     /// # Errors

@@ -22,6 +22,8 @@ pub(crate) struct Live {
     requests: HashMap<RequestId, LiveRequest>,
     jobs: HashMap<JobId, RequestId>,
     by_user: HashMap<UserId, Vec<RequestId>>,
+    /// Slots of requests that are being written down, by account.
+    claims: HashMap<UserId, u64>,
     /// Requests with nothing left to do, oldest first.
     finished: VecDeque<RequestId>,
     remembered: usize,
@@ -153,6 +155,7 @@ impl Live {
             requests: HashMap::new(),
             jobs: HashMap::new(),
             by_user: HashMap::new(),
+            claims: HashMap::new(),
             finished: VecDeque::new(),
             remembered,
         }
@@ -175,6 +178,26 @@ impl Live {
     /// The requests of an account that are in memory.
     pub(crate) fn requests_of(&self, user: UserId) -> Vec<RequestId> {
         self.by_user.get(&user).cloned().unwrap_or_default()
+    }
+
+    /// Slots of the account's requests that are being written down.
+    pub(crate) fn claimed(&self, user: UserId) -> u64 {
+        self.claims.get(&user).copied().unwrap_or(0)
+    }
+
+    /// Notes a request that is being written down.
+    pub(crate) fn claim(&mut self, user: UserId, slots: u32) {
+        *self.claims.entry(user).or_default() += u64::from(slots);
+    }
+
+    /// The request is written down, or came to nothing.
+    pub(crate) fn unclaim(&mut self, user: UserId, slots: u32) {
+        if let Some(claimed) = self.claims.get_mut(&user) {
+            *claimed = claimed.saturating_sub(u64::from(slots));
+            if *claimed == 0 {
+                self.claims.remove(&user);
+            }
+        }
     }
 
     /// How many requests are in memory.

@@ -47,20 +47,25 @@ pub struct ServerConfig {
 pub(crate) struct AppState {
     pub(crate) engine: Engine,
     pub(crate) title: Arc<str>,
+    /// Whose limits are raised.
+    pub(crate) privileged: Arc<PrivilegedAddresses>,
 }
 
 /// All routes of the server with the conventions around them.
 pub fn router(engine: Engine, config: &ServerConfig) -> Router {
+    let privileged = Arc::new(PrivilegedAddresses::default());
     let limiter = if config.rate_limits {
         let clock = engine.clone();
-        let privileged = Arc::new(PrivilegedAddresses::default());
-        RateLimiter::new(MemoryStore::default(), privileged, move || clock.clock().now())
+        RateLimiter::new(MemoryStore::default(), Arc::clone(&privileged), move || {
+            clock.clock().now()
+        })
     } else {
         RateLimiter::disabled()
     };
     let state = AppState {
         engine,
         title: config.title.as_str().into(),
+        privileged,
     };
     let addresses = AddressRules {
         trusted_hops: config.trusted_hops,

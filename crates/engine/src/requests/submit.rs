@@ -70,7 +70,7 @@ impl Engine {
         let workers = self.named_workers(&input.workers)?;
         rules::check_batching(&input, &caller)?;
         let count = input.params.n.unwrap_or(1);
-        self.check_concurrency(&caller, &input, count)?;
+        let _claim = self.claim_slots(&caller, &input.models, count)?;
         rules::check_params(&input, &caller, &self.models)?;
         rules::check_client_agent(&call.client_agent)?;
 
@@ -277,34 +277,6 @@ impl Engine {
             })
             .collect::<Result<_>>()?;
         Ok(workers.into_iter().take(COUNTED).collect())
-    }
-
-    /// How much one account may have in the queue. What the anonymous account has waiting for other
-    /// models does not count against a request.
-    fn check_concurrency(&self, caller: &Caller, input: &RequestInput, count: u32) -> Result<()> {
-        let limit = u64::from(caller.account().concurrency.max(0).unsigned_abs());
-        let live = self.live.lock();
-        let waiting = if caller.id().is_anonymous() {
-            let models: Vec<Arc<str>> = input
-                .models
-                .iter()
-                .map(|model| Arc::from(model.as_str()))
-                .collect();
-            live.board.pending_anonymous(&models)
-        } else {
-            live.board.pending_slots(caller.id())
-        };
-        drop(live);
-        if waiting + u64::from(count) <= limit {
-            return Ok(());
-        }
-        let hint = if caller.id().is_anonymous() {
-            " Register an account to be counted alone."
-        } else {
-            ""
-        };
-        let message = format!("Too many parallel requests ({waiting}/{limit}).{hint}");
-        Err(EngineError::refused(ReturnCode::TooManyPrompts, message))
     }
 }
 

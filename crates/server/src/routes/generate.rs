@@ -49,12 +49,17 @@ pub(crate) async fn submit(
         client_agent,
         address: address.address,
     };
-    Ok(
-        match to_the_end(async move { state.engine.submit_image_request(&call, input).await }).await?? {
-            Submission::Accepted(accepted) => (StatusCode::ACCEPTED, Json(accepted)).into_response(),
-            Submission::DryRun(price) => Json(price).into_response(),
-        },
-    )
+    let submit = async move {
+        if !address.proxied && state.engine.vouches_for(&call).await {
+            let now = state.engine.clock().now();
+            state.privileged.admit(address.address, now);
+        }
+        state.engine.submit_image_request(&call, input).await
+    };
+    Ok(match to_the_end(submit).await?? {
+        Submission::Accepted(accepted) => (StatusCode::ACCEPTED, Json(accepted)).into_response(),
+        Submission::DryRun(price) => Json(price).into_response(),
+    })
 }
 
 /// How far an image request is

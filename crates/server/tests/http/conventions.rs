@@ -318,6 +318,20 @@ async fn requests_are_limited_by_the_second_whatever_becomes_of_them() {
 }
 
 #[tokio::test]
+async fn where_the_horde_knows_somebody_more_is_allowed() {
+    let server = limited(0).await;
+    let trusted = server.trusted("trusted", 1000).await.api_key;
+    let stranger = server.user("stranger", 1000).await.api_key;
+    server.post(ASYNC, &trusted, &plain_request()).await.ok(202);
+    // From the same address, ten requests a second are allowed from then on.
+    for _ in 0..10 {
+        server.post(ASYNC, &stranger, &plain_request()).await.ok(202);
+    }
+    let refused = server.post(ASYNC, &stranger, &plain_request()).await;
+    assert_eq!(too_often(&refused), "10 per 1 second");
+}
+
+#[tokio::test]
 async fn a_key_is_limited_wherever_it_is_used_from() {
     let server = limited(1).await;
     let alice = server.user("alice", 1000).await;

@@ -368,3 +368,18 @@ async fn the_limits_themselves_are_allowed() {
         assert_eq!(accepted.status, 202, "{changes} {}", accepted.text);
     }
 }
+
+#[tokio::test]
+async fn requests_at_the_same_moment_do_not_share_room() {
+    let (server, client) = with_client().await;
+    let server = std::sync::Arc::new(server);
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let (server, client) = (std::sync::Arc::clone(&server), client.clone());
+        calls.spawn(async move { submit(&server, &client, json!({})).await.status.as_u16() });
+    }
+    let statuses = calls.join_all().await;
+    let accepted = statuses.iter().filter(|status| **status == 202).count();
+    assert_eq!(accepted, 30, "an account may have 30 in the queue");
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 34);
+}
