@@ -1,5 +1,6 @@
 //! What clients do with requests: submit them, follow them, cancel them.
 
+mod availability;
 mod concurrency;
 mod progress;
 mod rules;

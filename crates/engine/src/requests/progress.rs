@@ -3,9 +3,9 @@
 use std::{str::FromStr, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use muster_dispatch::{Waiting, image::Image, makes_possible, wait_time};
+use muster_dispatch::{Waiting, wait_time};
 use muster_protocol::{
-    JobId, RequestId, ReturnCode, Timestamp,
+    JobId, RequestId, ReturnCode,
     image::{Generation, GenerationState, Progress, Status},
 };
 use muster_store::Bucket;
@@ -16,9 +16,6 @@ use crate::{
     jobs::{UPLOADED, blob_key},
     live::{Delivered, LiveJob, LiveJobState, LiveRequest},
 };
-
-/// How long it is remembered whether a request can be served.
-const VERDICT_SECONDS: u64 = 60;
 
 impl Engine {
     /// How far a request is.
@@ -91,7 +88,7 @@ impl Engine {
             wait_time: self.expected_wait(request, place.map_or((0, 0), |place| (place.things, place.jobs))),
             queue_position: place.map_or(0, |place| place.position),
             kudos: request.consumed.rounded() as f64,
-            is_possible: self.is_possible_for(request),
+            is_possible: self.is_possible(request),
         }
     }
 
@@ -118,39 +115,6 @@ impl Engine {
         });
         // To clients, zero means that the result is about to come; some lose patience then.
         seconds.max(u64::from(request.slots > 0))
-    }
-
-    /// Whether any online worker can serve a request in memory.
-    pub(crate) fn is_possible(&self, id: RequestId) -> bool {
-        let request = self.live.lock().request(id).cloned();
-        request.is_some_and(|request| self.is_possible_for(&request))
-    }
-
-    fn is_possible_for(&self, request: &LiveRequest) -> bool {
-        if request.counts().processing > 0 {
-            return true;
-        }
-        let now = self.clock.now();
-        if let Some((at, verdict)) = request.possible
-            && now.since(at).as_secs() < VERDICT_SECONDS
-            && verdict
-        {
-            return true;
-        }
-        let verdict = !request.faulted && request.expiry > now && self.find_server(request, now);
-        if let Some(remembered) = self.live.lock().request_mut(request.id) {
-            remembered.possible = Some((now, verdict));
-        }
-        verdict
-    }
-
-    fn find_server(&self, request: &LiveRequest, now: Timestamp) -> bool {
-        let ticket = self.ticket_of(request);
-        self.workers
-            .online(now)
-            .workers
-            .iter()
-            .any(|worker| makes_possible::<Image>(&ticket, &worker.pop(now)).is_ok())
     }
 
     async fn status(&self, request: &LiveRequest) -> Result<Status> {

@@ -248,13 +248,11 @@ impl Engine {
             message: None,
             warnings: Vec::new(),
         };
-        if !self.is_possible(id) {
-            let message = "No worker that is online can serve this request. It waits for 20 minutes; a smaller \
-                           picture or another model may be served sooner.";
-            accepted.message = Some(message.to_owned());
+        if let Some(message) = self.availability_warning(id) {
+            accepted.message = Some(message.clone());
             accepted.warnings.push(Warning {
                 code: WarningCode::NoAvailableWorker,
-                message: message.to_owned(),
+                message,
             });
         }
         accepted

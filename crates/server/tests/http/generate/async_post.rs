@@ -64,15 +64,42 @@ async fn a_request_that_nobody_can_serve_is_accepted_with_a_warning() {
     {
       "id": "<id>",
       "kudos": 6.0,
-      "message": "No worker that is online can serve this request. It waits for 20 minutes; a smaller picture or another model may be served sooner.",
+      "message": "No worker that is online can serve this request. No worker is online. It waits for 20 minutes; a smaller picture or another model may be served sooner.",
       "warnings": [
         {
           "code": "NoAvailableWorker",
-          "message": "No worker that is online can serve this request. It waits for 20 minutes; a smaller picture or another model may be served sooner."
+          "message": "No worker that is online can serve this request. No worker is online. It waits for 20 minutes; a smaller picture or another model may be served sooner."
         }
       ]
     }
     "#);
+}
+
+#[tokio::test]
+async fn the_warning_says_what_stands_in_the_way() {
+    let (server, client) = with_client().await;
+    let owner = server.trusted("owner", 0).await.api_key;
+    let small = json!({"max_pixels": 262_144, "nsfw": false});
+    server
+        .pop(&owner, &changed(worker("Keeper"), small))
+        .await
+        .ok(200);
+    for (changes, obstacle) in [
+        (
+            json!({"params": {"width": 1024, "height": 1024}}),
+            "Of the workers that are online, 1 serve its models, but refuse it for its size of 1024x1024 pixels (1).",
+        ),
+        (json!({"nsfw": true}), "refuse it for being unsafe for work (1)"),
+        (
+            json!({"models": ["Deliberate"]}),
+            "No worker that is online serves the model Deliberate.",
+        ),
+    ] {
+        let accepted = submit(&server, &client, changes).await.ok(202);
+        let message = accepted["message"].as_str().unwrap();
+        assert!(message.contains(obstacle), "{message}");
+        assert_eq!(accepted["warnings"][0]["message"], message);
+    }
 }
 
 #[tokio::test]
