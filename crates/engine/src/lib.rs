@@ -48,7 +48,7 @@ use std::{
 use muster_kudos::image::ImagePricing;
 use muster_protocol::{ANONYMOUS_KEY, Kudos, Timestamp, UserId};
 use muster_store::{ApiKeyHash, Balances, Blobs, Store};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -67,7 +67,7 @@ pub use crate::{
     clock::{Clock, ManualClock, SystemClock},
     config::EngineConfig,
     error::{EngineError, Refusal, Result},
-    models::{ImageModel, ModelReference, Requirements},
+    models::{ImageModel, ModelReference, ModelSource, ModelSourceError, Requirements},
     requests::Submission,
 };
 
@@ -81,7 +81,7 @@ pub struct Inner {
     clock: Arc<dyn Clock>,
     store: Store,
     blobs: Blobs,
-    models: ModelReference,
+    models: RwLock<Arc<ModelReference>>,
     pricing: ImagePricing,
     outbound: Outbound,
     studio: Studio,
@@ -160,7 +160,7 @@ impl Engine {
             clock,
             store,
             blobs,
-            models,
+            models: RwLock::new(Arc::new(models)),
             pricing,
             outbound,
             studio: Studio::new(),

@@ -14,7 +14,7 @@ use muster_dispatch::{
 };
 use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId, WorkerId, image::Metadata};
 
-use crate::requests::ImageRequest;
+use crate::{models::ModelReference, requests::ImageRequest};
 
 /// All that is live, and some that is finished but still asked for.
 pub(crate) struct Live {
@@ -303,6 +303,17 @@ impl Live {
         self.settle(id);
     }
 
+    /// Looks again at what a request needs, after the facts about models have changed.
+    pub(crate) fn review(&mut self, id: RequestId, models: &ModelReference) {
+        let Some(request) = self.requests.get(&id) else {
+            return;
+        };
+        let Some(ticket) = self.board.get(id) else { return };
+        let (price, available) = (ticket.demand.price, ticket.demand.available);
+        let demand = request.spec.demand(models, price, available);
+        self.board.revise(id, demand);
+    }
+
     /// Moves the expiry of a request, never backwards.
     pub(crate) fn extend(&mut self, id: RequestId, expiry: Timestamp) {
         if let Some(request) = self.requests.get_mut(&id)
@@ -356,7 +367,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::models::ModelReference;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 

@@ -45,7 +45,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<bool> {
         let (created, priority) = (request.created, request.priority);
-        let Some(mut request) = to_live(request, jobs, &self.models) else {
+        let Some(mut request) = to_live(request, jobs, &self.models()) else {
             return Ok(false);
         };
         if request.is_done() {
@@ -57,7 +57,7 @@ impl Engine {
         let requester = self.accounts.get(&self.store, request.user).await?;
         let available = requester.map_or(muster_protocol::Kudos::ZERO, |caller| caller.available());
         let price = muster_protocol::Kudos::from_f64(request.price);
-        let demand = request.spec.demand(&self.models, price, available);
+        let demand = request.spec.demand(&self.models(), price, available);
         let mut live = self.live.lock();
         live.board.insert(request.ticket(priority, created, demand));
         live.restore(request);
@@ -70,13 +70,13 @@ impl Engine {
             .store
             .request(id)
             .await?
-            .and_then(|(request, jobs)| to_live(request, jobs, &self.models)))
+            .and_then(|(request, jobs)| to_live(request, jobs, &self.models())))
     }
 
     /// A request in the form in which it is compared with workers.
     pub(crate) fn ticket_of(&self, request: &LiveRequest) -> Ticket<Demand> {
         let price = muster_protocol::Kudos::from_f64(request.price);
-        let demand = request.spec.demand(&self.models, price, price);
+        let demand = request.spec.demand(&self.models(), price, price);
         request.ticket(0, request.expiry, demand)
     }
 }

@@ -7,7 +7,7 @@ mod parts;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use muster_engine::{Engine, FirstStart, NewKey};
+use muster_engine::{Engine, FirstStart, ModelSource, NewKey};
 use muster_server::{ServerConfig, router, serve};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,8 @@ pub(crate) struct Node {
     address: SocketAddr,
     config: ServerConfig,
     first_start: FirstStart,
+    /// Where models are described.
+    models: Option<ModelSource>,
     /// Held as long as the server runs: the directory belongs to one server.
     data_dir: DataDir,
 }
@@ -42,7 +44,9 @@ impl Node {
         let address = socket
             .local_addr()
             .context("the address listened on is not known")?;
-        let parts = parts::open(settings, &data_dir, &base_url(settings, address)?).await?;
+        let models = parts::model_source(settings, &data_dir)?;
+        let base_url = base_url(settings, address)?;
+        let parts = parts::open(settings, &data_dir, &base_url, models.as_ref()).await?;
         let engine = Engine::start(parts)
             .await
             .context("the horde cannot be loaded from the database")?;
@@ -69,6 +73,7 @@ impl Node {
             address,
             config,
             first_start,
+            models,
             data_dir,
         })
     }
@@ -104,6 +109,10 @@ impl Node {
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let duties_stop = CancellationToken::new();
         let duties = self.engine.spawn_duties(duties_stop.clone());
+        if let Some(source) = self.models {
+            let fresh = self.engine.clone().keep_models_fresh(source, duties_stop.clone());
+            tokio::spawn(fresh);
+        }
         let router = router(self.engine.clone(), &self.config);
         let engine = self.engine.clone();
         let stopped = async move {

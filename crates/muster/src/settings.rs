@@ -89,11 +89,18 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     maintenance: Option<bool>,
 
-    /// A JSON file that describes image models, in the format of the public model reference
+    /// A JSON file, or the address of one, that describes image models in the format of the public
+    /// model reference; an address is looked up every hour (also `HORDE_IMAGE_COMPVIS_REFERENCE`)
     /// [the models that are built in]
-    #[arg(long, env = "MUSTER_MODELS", value_name = "FILE")]
+    #[arg(long, env = "MUSTER_MODELS", value_name = "FILE|URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    models: Option<PathBuf>,
+    models: Option<String>,
+
+    /// Another one, whose models are added to those of the first or replace them (also
+    /// `HORDE_IMAGE_DIFFUSERS_REFERENCE`)
+    #[arg(long, env = "MUSTER_MORE_MODELS", value_name = "FILE|URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_models: Option<String>,
 
     /// The weights of an existing horde's price model (.npz), to keep its prices [Muster's own]
     #[arg(long, env = "MUSTER_IMAGE_PRICES", value_name = "FILE")]
@@ -227,7 +234,8 @@ pub(crate) struct Settings {
     pub(crate) secret_key: Option<String>,
     pub(crate) trusted_proxies: usize,
     pub(crate) maintenance: bool,
-    pub(crate) models: Option<PathBuf>,
+    pub(crate) models: Option<String>,
+    pub(crate) more_models: Option<String>,
     pub(crate) image_prices: Option<PathBuf>,
     pub(crate) matched_targeting: bool,
     pub(crate) upfront_kudos_on_workerlist: bool,
@@ -262,6 +270,7 @@ impl Default for Settings {
             trusted_proxies: 0,
             maintenance: false,
             models: None,
+            more_models: None,
             image_prices: None,
             matched_targeting: false,
             upfront_kudos_on_workerlist: false,
@@ -284,11 +293,13 @@ impl Default for Settings {
 }
 
 /// Variables that existing deployments set, and the options they stand for.
-const INHERITED: [(&str, &str); 13] = [
+const INHERITED: [(&str, &str); 15] = [
     ("HORDE_TITLE", "title"),
     ("secret_key", "secret-key"),
     ("HORDE_REQUIRE_MATCHED_TARGETING", "matched-targeting"),
     ("HORDE_UPFRONT_KUDOS_ON_WORKERLIST", "upfront-kudos-on-workerlist"),
+    ("HORDE_IMAGE_COMPVIS_REFERENCE", "models"),
+    ("HORDE_IMAGE_DIFFUSERS_REFERENCE", "more-models"),
     ("HORDE_TEST_APIKEYS", "test-apikeys"),
     ("HORDE_TEST_RATELIMIT_DISABLED", "test-ratelimit-disabled"),
     ("R2_TRANSIENT_ACCOUNT", "s3-endpoint"),

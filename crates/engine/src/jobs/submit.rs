@@ -182,7 +182,7 @@ impl Engine {
     ) -> Result<Submitted> {
         let now = self.clock.now();
         let priced = found.spec.priced();
-        let reward = settlement::worker_reward(found.price, self.models.baseline(&found.model), &priced);
+        let reward = settlement::worker_reward(found.price, self.models().baseline(&found.model), &priced);
         let censored = input
             .gen_metadata
             .iter()

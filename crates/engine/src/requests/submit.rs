@@ -70,11 +70,12 @@ impl Engine {
         let workers = self.named_workers(&input.workers)?;
         rules::check_batching(&input, &caller)?;
         let count = input.params.n.unwrap_or(1);
+        let models = self.models();
         let _claim = self.claim_slots(&caller, &input.models, count)?;
-        rules::check_params(&input, &caller, &self.models)?;
+        rules::check_params(&input, &caller, &models)?;
         rules::check_client_agent(&call.client_agent)?;
 
-        let warnings = warnings::unsuitable_parameters(&input, &self.models);
+        let warnings = warnings::unsuitable_parameters(&input, &models);
         let (dry_run, allow_downgrade) = (input.dry_run, input.allow_downgrade);
         let sources = Sources::of(&input);
         let pictures = SentPictures::take(&mut input);
@@ -83,7 +84,7 @@ impl Engine {
             input,
             workers,
             caller.is_trusted(),
-            &self.models,
+            &models,
             &mut *self.rng.lock(),
         )
         .with_sources(sources);
@@ -121,7 +122,7 @@ impl Engine {
     /// What the whole request will cost at most, as dry runs tell it.
     fn estimate(&self, spec: &ImageRequest, price: f64, count: u32) -> f64 {
         let family = self
-            .models
+            .models()
             .baseline(spec.models.first().map_or("SDXL 1.0", |model| model));
         settlement::estimate(price, &spec.priced(), count, family, spec.terms())
     }
@@ -186,7 +187,7 @@ impl Engine {
         });
         let tax = settlement::activation_tax(&spec.priced());
         let price = self.pricing.base_price(&spec.priced());
-        let demand = spec.demand(&self.models, Kudos::from_f64(price), caller.available());
+        let demand = spec.demand(&self.models(), Kudos::from_f64(price), caller.available());
         let things = demand.things();
         let event = tax_event(id, caller, tax, now);
         let (held, event) = promise(caller, tax, upfront, event);

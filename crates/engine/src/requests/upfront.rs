@@ -50,7 +50,7 @@ impl Engine {
         let verdict = judge(question(spec, &job, &models), self.load(), named_workers_pay);
         verdict.is_needed().then(|| {
             let family = self
-                .models
+                .models()
                 .baseline(spec.models.first().map_or("SDXL 1.0", |model| model));
             let price = self.pricing.base_price(&job);
             Terms {
@@ -89,12 +89,10 @@ impl Engine {
     }
 
     fn requested_models(&self, spec: &ImageRequest) -> Vec<RequestedModel> {
+        let reference = self.models();
         let requested = |name: &std::sync::Arc<str>| RequestedModel {
-            baseline: self.models.baseline(name),
-            max_steps: self
-                .models
-                .get(name)
-                .and_then(|model| model.requirements.max_steps),
+            baseline: reference.baseline(name),
+            max_steps: reference.get(name).and_then(|model| model.requirements.max_steps),
         };
         spec.models.iter().map(requested).collect()
     }

@@ -43,7 +43,7 @@ impl Engine {
             let message = "Wrong credentials to submit as this worker: its name belongs to another account.";
             return Err(EngineError::refused(ReturnCode::WrongCredentials, message));
         }
-        let settings = WorkerSettings::of(input, caller, &self.models)?;
+        let settings = WorkerSettings::of(input, caller, &self.models())?;
         self.update_worker(&worker, call, caller, input, settings);
         Ok(worker)
     }
@@ -65,7 +65,7 @@ impl Engine {
         }
         check_name(&name)?;
         self.check_worker_count(call, caller)?;
-        let settings = WorkerSettings::of(input, caller, &self.models)?;
+        let settings = WorkerSettings::of(input, caller, &self.models())?;
         let state = WorkerCheckIn {
             worker: WorkerId(Uuid::from_u128(self.random())),
             at: self.clock.now(),
@@ -90,7 +90,7 @@ impl Engine {
         };
         match self.store.journal().register_worker(worker).await? {
             WorkerRegistration::Registered(stored) => {
-                Ok(self.workers.insert(Worker::from_stored(*stored, &self.models)))
+                Ok(self.workers.insert(Worker::from_stored(*stored, &self.models())))
             }
             // Another node made it.
             WorkerRegistration::NameTaken { .. } => {
@@ -145,7 +145,7 @@ impl Engine {
         let bridge_agent = text::clean(&input.bridge_agent);
         let changed = worker.settings != settings || worker.bridge_agent != bridge_agent;
         if changed {
-            worker.derived = Derived::of(&settings, &bridge_agent, &self.models);
+            worker.derived = Derived::of(&settings, &bridge_agent, &self.models());
             worker.settings = settings;
             worker.bridge_agent = bridge_agent;
         }

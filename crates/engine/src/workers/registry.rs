@@ -222,6 +222,15 @@ impl Registry {
         self.index.read().by_id.values().cloned().collect()
     }
 
+    /// Looks again at what workers host, after the facts about models have changed.
+    pub(crate) fn review(&self, reference: &ModelReference) {
+        for worker in self.all() {
+            let mut worker = worker.lock();
+            worker.derived = Derived::of(&worker.settings, &worker.bridge_agent, reference);
+        }
+        self.online.invalidate();
+    }
+
     /// Takes what is not written down yet.
     pub(crate) fn take_dirty(&self) -> Vec<WorkerCheckIn> {
         self.all()

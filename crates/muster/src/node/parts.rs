@@ -4,7 +4,7 @@ use std::{fs::File, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use muster_engine::{
-    EngineConfig, ModelReference, Parts, SystemClock,
+    EngineConfig, ModelReference, ModelSource, Parts, SystemClock,
     outbound::{Outbound, Reach},
 };
 use muster_kudos::image::{ImagePricing, PricingNetwork};
@@ -18,8 +18,13 @@ use crate::settings::Settings;
 const KEY_SALT: &str = "key-salt";
 const BLOB_SECRET: &str = "blob-secret";
 
-pub(super) async fn open(settings: &Settings, data_dir: &DataDir, base_url: &Url) -> anyhow::Result<Parts> {
-    let models = models(settings)?;
+pub(super) async fn open(
+    settings: &Settings,
+    data_dir: &DataDir,
+    base_url: &Url,
+    source: Option<&ModelSource>,
+) -> anyhow::Result<Parts> {
+    let models = models(source).await?;
     let pricing = pricing(settings)?;
     let mut config = StoreConfig::new(database_url(settings));
     config.read_connections = settings.database_readers.max(1);
@@ -67,14 +72,40 @@ fn outbound(settings: &Settings) -> anyhow::Result<Outbound> {
     Outbound::new(reach).context("the system's certificates cannot be loaded")
 }
 
-fn models(settings: &Settings) -> anyhow::Result<ModelReference> {
-    let Some(file) = &settings.models else {
+/// Where models are described, if the operator says so.
+pub(super) fn model_source(settings: &Settings, data_dir: &DataDir) -> anyhow::Result<Option<ModelSource>> {
+    let places: Vec<String> = [&settings.models, &settings.more_models]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let source = ModelSource::new(places, data_dir.join("."));
+    source
+        .map(Some)
+        .context("the system's certificates cannot be loaded")
+}
+
+/// What is known about models. A place that cannot be reached now may have been reached before; a file
+/// that cannot be read is a mistake of the operator's.
+async fn models(source: Option<&ModelSource>) -> anyhow::Result<ModelReference> {
+    let Some(source) = source else {
         return Ok(ModelReference::bundled().clone());
     };
-    let shown = file.display();
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("the models file {shown} cannot be read"))?;
-    ModelReference::from_json(&text).with_context(|| format!("{shown} does not describe models"))
+    match source.read().await {
+        Ok(reference) => Ok(reference),
+        Err(error) if source.is_local() => Err(error.into()),
+        Err(error) => {
+            if let Some(copy) = source.read_copy().await {
+                tracing::warn!(%error, "the model reference of the last time is used");
+                return Ok(copy);
+            }
+            tracing::error!(%error, "only the models that are built in are known for now");
+            Ok(ModelReference::bundled().clone())
+        }
+    }
 }
 
 fn pricing(settings: &Settings) -> anyhow::Result<ImagePricing> {

@@ -305,3 +305,46 @@ async fn an_extra_slow_worker_has_three_times_as_long() {
     let pop = changed(worker("Keeper"), json!({"extra_slow_worker": true}));
     assert_eq!(server.pop(&owner.api_key, &pop).await.ok(200)["ttl"], 450);
 }
+
+#[tokio::test]
+async fn a_new_model_reference_counts_at_once() {
+    let server = TestServer::start().await;
+    let client = server.user("client", 1000).await.api_key;
+    let owner = server.trusted("owner", 0).await.api_key;
+    let new = json!({"models": ["Brand new"], "limit_max_steps": true});
+    let request = changed(
+        plain_request(),
+        json!({"models": ["Brand new"], "params": {"steps": 25}}),
+    );
+    server.request(&client, &request).await;
+    let message = server
+        .pop(&owner, &changed(worker("Keeper"), new.clone()))
+        .await
+        .refused(400, "BadRequest");
+    assert!(
+        message
+            .to_lowercase()
+            .contains("we cannot accept workers serving")
+    );
+
+    let adopt = |max_steps: u32| {
+        let entry = json!({"baseline": "stable_diffusion_xl", "requirements": {"min_steps": 1, "max_steps": max_steps}});
+        let text = json!({"Brand new": entry}).to_string();
+        server
+            .engine
+            .adopt_models(muster_engine::ModelReference::from_json(&text).unwrap());
+    };
+    // It takes 25 steps, and such workers no more than the mean of what the model needs.
+    adopt(19);
+    let popped = server
+        .pop(&owner, &changed(worker("Keeper"), new.clone()))
+        .await
+        .ok(200);
+    assert_eq!(
+        (&popped["id"], &popped["skipped"]["step_count"]),
+        (&Value::Null, &json!(1))
+    );
+    adopt(60);
+    let popped = server.pop(&owner, &changed(worker("Keeper"), new)).await.ok(200);
+    assert_eq!(popped["model"], "Brand new");
+}

@@ -1,4 +1,7 @@
-//! [`ModelReference`]: what is known about image models.
+//! [`ModelReference`]: what is known about image models, and where that comes from.
+
+mod refresh;
+mod source;
 
 use std::{
     collections::HashMap,
@@ -9,11 +12,13 @@ use muster_dispatch::image::ModelFacts;
 use muster_protocol::image::Baseline;
 use serde::Deserialize;
 
+pub use source::{ModelSource, ModelSourceError};
+
 /// The reference that is built in, so that a new server knows the usual models.
-const BUNDLED: &str = include_str!("../data/models.json");
+const BUNDLED: &str = include_str!("../../data/models.json");
 
 /// What is known about image models, by name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelReference {
     models: HashMap<Arc<str>, ImageModel>,
 }
@@ -75,6 +80,13 @@ impl ModelReference {
         Ok(Self {
             models: serde_json::from_str(text)?,
         })
+    }
+
+    /// Takes over the entries of another reference, in place of those with the same names.
+    #[must_use]
+    pub fn overlaid_with(mut self, other: Self) -> Self {
+        self.models.extend(other.models);
+        self
     }
 
     /// The entry of a model.
