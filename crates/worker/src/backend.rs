@@ -38,18 +38,18 @@ pub struct Job {
     pub seed: u64,
     /// Everything else about the pictures.
     pub payload: JobPayload,
-    /// The picture to start from, as base64 or as a URL.
-    pub source_image: Option<String>,
+    /// The picture to start from, a WebP file.
+    pub source_image: Option<Bytes>,
     /// What to do with it.
     pub source_processing: SourceProcessing,
-    /// Which part of it to paint over.
-    pub source_mask: Option<String>,
+    /// Which part of it to paint over, a WebP file: where it is bright.
+    pub source_mask: Option<Bytes>,
     /// Further source images.
     pub extra_source_images: Vec<ExtraSourceImage>,
 }
 
 impl Job {
-    /// The job in the answer to a pop; `None` if there is none.
+    /// The job in the answer to a pop, without its source images yet; `None` if there is none.
     pub fn from_popped(popped: &Popped) -> Option<Result<Self, BackendError>> {
         let first = popped.id?;
         let ids = match popped.ids.as_slice() {
@@ -79,9 +79,9 @@ impl Job {
             model,
             seed,
             payload: popped.payload.clone(),
-            source_image: popped.source_image.clone(),
+            source_image: None,
             source_processing: popped.source_processing,
-            source_mask: popped.source_mask.clone(),
+            source_mask: None,
             extra_source_images: popped.extra_source_images.clone().unwrap_or_default(),
         })
     }

@@ -52,7 +52,10 @@ async fn a_picture_is_requested_awaited_and_saved() {
     let outcome = outcome.unwrap();
     assert!(!outcome.cancelled);
     assert_eq!(outcome.pictures.len(), 2);
-    assert_eq!(outcome.pictures[0].file, draw("a cat", 1000, 64, 64).unwrap());
+    assert_eq!(
+        outcome.pictures[0].file,
+        draw("a cat", 1000, (64, 64), None).unwrap()
+    );
     assert!(matches!(updates[0], Update::Accepted(_)));
     assert!(matches!(updates.last(), Some(Update::Progress(progress)) if progress.done));
 
@@ -72,7 +75,7 @@ async fn base64_results_are_decoded() {
     let (outcome, _) = run(&double, &input).await;
     assert_eq!(
         outcome.unwrap().pictures[0].file,
-        draw("a cat", 1000, 64, 64).unwrap()
+        draw("a cat", 1000, (64, 64), None).unwrap()
     );
 }
 

@@ -105,7 +105,10 @@ async fn jobs_are_generated_uploaded_and_submitted() {
     assert_eq!(submission.generation.as_deref(), Some("R2"));
     assert_eq!(submission.seed, 1000);
     assert_eq!(submission.gen_metadata[0].reference.as_deref(), Some("simulated"));
-    assert_eq!(horde.blobs[&submission.id], draw("a cat", 1000, 64, 64).unwrap());
+    assert_eq!(
+        horde.blobs[&submission.id],
+        draw("a cat", 1000, (64, 64), None).unwrap()
+    );
     let pop = &horde.pops[0];
     assert_eq!(pop.name.as_deref(), Some("test worker"));
     assert!(pop.bridge_agent.starts_with("Muster Worker:"));

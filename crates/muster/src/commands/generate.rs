@@ -8,11 +8,12 @@ use std::{
 };
 
 use anyhow::Context;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use muster_protocol::{
     ANONYMOUS_KEY,
-    image::{Progress, RequestInput, Sampler},
+    image::{ControlType, Lora, PostProcessor, Progress, RequestInput, Sampler, SourceProcessing},
 };
 use muster_worker::{
     client::{ApiClient, Options},
@@ -62,6 +63,51 @@ pub(crate) struct GenerateArgs {
     /// How closely the picture follows the prompt
     #[arg(long, env = "MUSTER_CFG_SCALE")]
     cfg_scale: Option<f64>,
+    /// A picture to start from: a file or an address
+    #[arg(long, env = "MUSTER_SOURCE", value_name = "FILE|URL")]
+    source: Option<String>,
+    /// Which part of it to paint over, bright where it is: a file or an address
+    #[arg(long, env = "MUSTER_MASK", value_name = "FILE|URL", requires = "source")]
+    mask: Option<String>,
+    /// What to do with it: img2img, inpainting, outpainting or remix
+    #[arg(long, env = "MUSTER_SOURCE_PROCESSING", requires = "source")]
+    source_processing: Option<SourceProcessing>,
+    /// How far the picture may stray from it, from 0.01 to 1
+    #[arg(long, env = "MUSTER_DENOISE", requires = "source")]
+    denoise: Option<f64>,
+    /// The control map to derive from it, for example canny
+    #[arg(long, env = "MUSTER_CONTROL", requires = "source")]
+    control: Option<ControlType>,
+    /// What to do with the finished picture, for example `RealESRGAN_x4plus`; may be repeated
+    #[arg(
+        long = "post-processing",
+        env = "MUSTER_POST_PROCESSING",
+        value_delimiter = ','
+    )]
+    post_processing: Vec<PostProcessor>,
+    /// A `LoRA` to load, by name or page number, and how much it counts; may be repeated
+    #[arg(
+        long = "lora",
+        env = "MUSTER_LORAS",
+        value_name = "NAME[:STRENGTH]",
+        value_delimiter = ','
+    )]
+    loras: Vec<String>,
+    /// Render small first, then enlarge
+    #[arg(long, env = "MUSTER_HIRES_FIX")]
+    hires_fix: bool,
+    /// A picture that continues over its borders
+    #[arg(long, env = "MUSTER_TILING")]
+    tiling: bool,
+    /// How many layers of the text encoder to leave out
+    #[arg(long, env = "MUSTER_CLIP_SKIP")]
+    clip_skip: Option<u32>,
+    /// Only this worker, by id; may be repeated
+    #[arg(long = "worker", env = "MUSTER_WORKERS", value_delimiter = ',')]
+    workers: Vec<String>,
+    /// An https address that is called with each result
+    #[arg(long, env = "MUSTER_WEBHOOK", value_name = "URL")]
+    webhook: Option<String>,
     /// The picture may be unsafe for work
     #[arg(long, env = "MUSTER_NSFW")]
     nsfw: bool,
@@ -81,7 +127,10 @@ pub(crate) struct GenerateArgs {
 
 impl GenerateArgs {
     /// The request that these options describe.
-    fn request(&self) -> RequestInput {
+    ///
+    /// # Errors
+    /// A source image cannot be read.
+    fn request(&self) -> anyhow::Result<RequestInput> {
         let mut input = RequestInput::new(match &self.negative {
             Some(negative) => format!("{} ### {negative}", self.prompt),
             None => self.prompt.clone(),
@@ -97,8 +146,48 @@ impl GenerateArgs {
         input.params.seed.clone_from(&self.seed);
         input.params.sampler_name = self.sampler;
         input.params.cfg_scale = self.cfg_scale;
-        input
+        input.params.denoising_strength = self.denoise;
+        input.params.control_type = self.control;
+        input.params.clip_skip = self.clip_skip;
+        input.params.hires_fix = self.hires_fix.then_some(true);
+        input.params.tiling = self.tiling.then_some(true);
+        input.params.post_processing = some(self.post_processing.clone());
+        input.params.loras = some(self.loras.iter().map(|text| lora(text)).collect());
+        input.source_image = self.source.as_deref().map(picture).transpose()?;
+        input.source_mask = self.mask.as_deref().map(picture).transpose()?;
+        input.source_processing = self.source_processing.unwrap_or_default();
+        input.workers.clone_from(&self.workers);
+        input.webhook.clone_from(&self.webhook);
+        Ok(input)
     }
+}
+
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+/// A `LoRA` as it is written: `name` or `name:strength`.
+fn lora(text: &str) -> Lora {
+    let with_strength = text
+        .rsplit_once(':')
+        .and_then(|(name, strength)| Some((name, strength.parse().ok()?)));
+    let (name, strength) = with_strength.unwrap_or((text, 1.0));
+    Lora {
+        name: name.to_owned(),
+        model: strength,
+        clip: 1.0,
+        inject_trigger: None,
+        is_version: false,
+    }
+}
+
+/// A picture as a request carries it: an address as it is, a file as base64.
+fn picture(place: &str) -> anyhow::Result<String> {
+    if place.starts_with("http") {
+        return Ok(place.to_owned());
+    }
+    let file = std::fs::read(place).with_context(|| format!("the picture {place} cannot be read"))?;
+    Ok(STANDARD.encode(file))
 }
 
 /// Runs `muster generate`. The names of the files go to the standard output, all else to the
@@ -108,7 +197,7 @@ impl GenerateArgs {
 /// Why there is no picture, or no file of it.
 pub(crate) async fn run(args: GenerateArgs) -> anyhow::Result<()> {
     let client = ApiClient::new(&Options::new(&args.url).with_key(&args.apikey))?;
-    let input = args.request();
+    let input = args.request()?;
     if args.dry_run {
         let price = generate::price(&client, &input).await?;
         println!("{price} kudos");
@@ -265,13 +354,53 @@ mod tests {
             "--sampler=k_heun",
             "--seed=7",
         ]);
-        let input = cli.args.request();
+        let input = cli.args.request().unwrap();
         assert_eq!(input.prompt, "a cat ### dogs");
         assert_eq!((input.params.width, input.params.n), (Some(768), Some(2)));
         assert_eq!(input.models, ["a", "b"]);
         assert_eq!(input.params.sampler_name, Some(Sampler::KHeun));
         assert_eq!(input.params.seed.as_deref(), Some("7"));
         assert!(!input.nsfw);
+    }
+
+    #[test]
+    fn source_images_and_additions_become_a_request() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.png");
+        std::fs::write(&file, b"hello").unwrap();
+        let source = format!("--source={}", file.display());
+        let cli = Cli::parse_from([
+            "generate",
+            "a cat",
+            &source,
+            "--mask=https://example.org/mask.webp",
+            "--source-processing=inpainting",
+            "--denoise=0.4",
+            "--post-processing=GFPGAN",
+            "--lora=Magnagothica:0.5",
+            "--lora=a:b",
+        ]);
+        let input = cli.args.request().unwrap();
+        assert_eq!(input.source_image.as_deref(), Some("aGVsbG8="));
+        assert_eq!(
+            input.source_mask.as_deref(),
+            Some("https://example.org/mask.webp")
+        );
+        assert_eq!(input.source_processing, SourceProcessing::Inpainting);
+        assert_eq!(input.params.denoising_strength, Some(0.4));
+        assert_eq!(input.params.post_processing, Some(vec![PostProcessor::GFPGAN]));
+        let loras: Vec<_> = input
+            .params
+            .loras
+            .iter()
+            .flatten()
+            .map(|lora| (lora.name.as_str(), lora.model))
+            .collect();
+        assert_eq!(loras, [("Magnagothica", 0.5), ("a:b", 1.0)]);
+
+        let missing = Cli::parse_from(["generate", "a cat", "--source=/does/not/exist.png"]);
+        let error = missing.args.request().unwrap_err();
+        assert!(error.to_string().contains("/does/not/exist.png"), "{error}");
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub(super) async fn prepare(
     let idle_models = std::slice::from_ref(&config.idle_model);
     let idlers = poppers(&mut accounts, "idle", idlers, idle_models).await?;
     let workers = poppers(&mut accounts, "busy", config.workers, &config.models).await?;
-    let picture = simulated::draw("a measurement", 1, config.image_size, config.image_size)
+    let picture = simulated::draw("a measurement", 1, (config.image_size, config.image_size), None)
         .map_err(|error| BenchError::Broken(error.to_string()))?;
     let generation = match config.delivery {
         Delivery::Inline => STANDARD.encode(&picture),

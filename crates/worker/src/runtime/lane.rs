@@ -67,7 +67,10 @@ impl<B: Backend> Lane<B> {
                 self.backoff.reset();
                 self.tell_notes(&popped.messages);
                 match Job::from_popped(&popped) {
-                    Some(Ok(job)) => self.work(job, popped, time_is_up).await,
+                    Some(Ok(mut job)) => match self.shared.fetch_sources(&popped, &mut job).await {
+                        Ok(()) => self.work(job, popped, time_is_up).await,
+                        Err(reason) => self.shared.give_back(&job.ids, job.seed, &reason).await,
+                    },
                     Some(Err(error)) => {
                         let ids = if popped.ids.is_empty() {
                             Vec::from_iter(popped.id)

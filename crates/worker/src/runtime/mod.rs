@@ -12,6 +12,7 @@
 mod deliver;
 mod event;
 mod lane;
+mod sources;
 mod verdict;
 
 use std::{

@@ -6,6 +6,7 @@
 mod canvas;
 mod caption;
 mod scene;
+mod source;
 
 use std::{str::FromStr, time::Duration};
 
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use muster_protocol::image::{GenerationState, Metadata, MetadataType, MetadataValue};
 use tokio::time::Instant;
 
+pub use self::source::Source;
 use crate::{
     backend::{Backend, BackendError, Job, Picture, Progress},
     random::{self, Stream},
@@ -80,9 +82,11 @@ impl Backend for Simulated {
         let mut pictures = Vec::with_capacity(count);
         for index in 0..count {
             let (prompt, seed) = (job.prompt().to_owned(), job.seed_of(index));
-            let webp = tokio::task::spawn_blocking(move || draw(&prompt, seed, width, height))
-                .await
-                .map_err(|error| BackendError::Failed(error.to_string()))??;
+            let source = Source::of(job);
+            let webp =
+                tokio::task::spawn_blocking(move || draw(&prompt, seed, (width, height), source.as_ref()))
+                    .await
+                    .map_err(|error| BackendError::Failed(error.to_string()))??;
             for tenth in 1..=10 {
                 let share = (index as f64 + f64::from(tenth) / 10.0) / count as f64;
                 tokio::time::sleep_until(start + time.mul_f64(share)).await;
@@ -105,7 +109,14 @@ impl Backend for Simulated {
 
 /// Draws the picture that belongs to a prompt and a seed, as a WebP file. Takes some ten
 /// milliseconds of computing; not for async threads.
-pub fn draw(prompt: &str, seed: u64, width: u32, height: u32) -> Result<Bytes, BackendError> {
+///
+/// `source` is what the picture starts from: it shines through, or keeps what is not to be painted over.
+pub fn draw(
+    prompt: &str,
+    seed: u64,
+    (width, height): (u32, u32),
+    source: Option<&Source>,
+) -> Result<Bytes, BackendError> {
     if width == 0 || height == 0 || width > webp_limit() || height > webp_limit() {
         return Err(BackendError::Unusable(format!(
             "{width}×{height} is no size for a picture"
@@ -113,6 +124,9 @@ pub fn draw(prompt: &str, seed: u64, width: u32, height: u32) -> Result<Bytes, B
     }
     let mut canvas = canvas::Canvas::new(width, height);
     scene::paint(&mut canvas, random::hash(prompt), seed);
+    if let Some(source) = source {
+        source.apply(&mut canvas)?;
+    }
     caption::write(&mut canvas, prompt);
     encode(&canvas)
 }
@@ -161,16 +175,16 @@ mod tests {
 
     #[test]
     fn the_same_request_gives_the_same_file() {
-        let file = draw("a lighthouse", 7, 128, 64).unwrap();
-        assert_eq!(file, draw("a lighthouse", 7, 128, 64).unwrap());
-        assert_ne!(file, draw("a lighthouse", 8, 128, 64).unwrap());
-        assert_ne!(file, draw("a windmill", 7, 128, 64).unwrap());
+        let file = draw("a lighthouse", 7, (128, 64), None).unwrap();
+        assert_eq!(file, draw("a lighthouse", 7, (128, 64), None).unwrap());
+        assert_ne!(file, draw("a lighthouse", 8, (128, 64), None).unwrap());
+        assert_ne!(file, draw("a windmill", 7, (128, 64), None).unwrap());
     }
 
     #[test]
     fn the_file_is_a_webp_of_the_requested_size() {
         for (width, height) in [(64, 64), (128, 64), (64, 192), (512, 512)] {
-            let file = draw("Größe §", 1, width, height).unwrap();
+            let file = draw("Größe §", 1, (width, height), None).unwrap();
             let picture = webp::Decoder::new(&file).decode().unwrap();
             assert_eq!((picture.width(), picture.height()), (width, height));
             assert!(
@@ -184,7 +198,7 @@ mod tests {
     #[test]
     fn pictures_are_neither_flat_nor_dull() {
         for seed in 0..12 {
-            let file = draw("variety", seed, 96, 96).unwrap();
+            let file = draw("variety", seed, (96, 96), None).unwrap();
             let picture = webp::Decoder::new(&file).decode().unwrap();
             let (low, high) = picture
                 .iter()
@@ -195,8 +209,14 @@ mod tests {
 
     #[test]
     fn impossible_sizes_are_refused() {
-        assert!(matches!(draw("x", 1, 0, 64), Err(BackendError::Unusable(_))));
-        assert!(matches!(draw("x", 1, 64, 20_000), Err(BackendError::Unusable(_))));
+        assert!(matches!(
+            draw("x", 1, (0, 64), None),
+            Err(BackendError::Unusable(_))
+        ));
+        assert!(matches!(
+            draw("x", 1, (64, 20_000), None),
+            Err(BackendError::Unusable(_))
+        ));
     }
 
     #[tokio::test(start_paused = true)]
@@ -219,7 +239,7 @@ mod tests {
         assert_eq!((shares.len(), shares[9], shares[19]), (20, 0.5, 1.0));
         assert_eq!(
             pictures[0].webp,
-            draw("a lighthouse in a storm", 7, 128, 64).unwrap()
+            draw("a lighthouse in a storm", 7, (128, 64), None).unwrap()
         );
     }
 
