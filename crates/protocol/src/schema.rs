@@ -39,8 +39,11 @@ pub trait Body: DeserializeOwned + 'static {
             return Err(RequestValidationError::new(errors));
         }
         whole_numbers(&mut body);
-        serde_json::from_value(body)
-            .map_err(|error| RequestValidationError::single("", shorten(&error.to_string())))
+        // What the schema lets through may still be too large for its type: a seed of 1e30.
+        serde_path_to_error::deserialize(body).map_err(|error| {
+            let path = error.path().to_string().replace('[', ".").replace(']', "");
+            RequestValidationError::single(path.trim_start_matches('.'), shorten(&error.inner().to_string()))
+        })
     }
 }
 

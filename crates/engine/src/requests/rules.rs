@@ -417,6 +417,31 @@ fn check_workflow(params: &Params) -> Result<()> {
     Ok(())
 }
 
+/// The model whose pictures are compared in pairs and shared.
+pub(crate) const COMPARED_MODEL: &str = "SDXL_beta::stability.ai#6901";
+
+/// Pictures that are to be compared come in pairs, of that model alone, for accounts that are known.
+pub(crate) fn check_comparison(input: &mut RequestInput, caller: &Caller) -> Result<()> {
+    if !input.models.iter().any(|model| model == COMPARED_MODEL) {
+        return Ok(());
+    }
+    if caller.id().is_anonymous() {
+        return refuse(
+            ReturnCode::BetaAnonForbidden,
+            "This model is not for anonymous requests. Register an account to use it.",
+        );
+    }
+    if input.params.n.unwrap_or(1) == 1 {
+        return refuse(
+            ReturnCode::BetaComparisonFault,
+            "Pictures of this model are made to be compared: ask for two.",
+        );
+    }
+    input.models = vec![COMPARED_MODEL.to_owned()];
+    input.params.n = Some(2);
+    Ok(())
+}
+
 /// Programs that nobody has named properly.
 pub(crate) fn check_client_agent(client_agent: &str) -> Result<()> {
     if client_agent == EXAMPLE_AGENT {

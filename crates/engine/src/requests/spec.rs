@@ -14,7 +14,7 @@ use muster_protocol::{
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use super::{seed, sources::Sources};
+use super::{rules::COMPARED_MODEL, seed, sources::Sources};
 use crate::models::ModelReference;
 
 /// An image request after all defaults. What does not change while it lives; stored as JSON.
@@ -110,13 +110,22 @@ impl ImageRequest {
             // Workers make such pictures one by one.
             disable_batching: input.disable_batching || params.workflow == Some(Workflow::QrCode),
             r2: input.r2,
-            shared: false,
+            shared: input.models.iter().any(|model| model == COMPARED_MODEL),
             source_processing: input.source_processing,
             safe_ip: true,
             requester_trusted,
             sources: None,
             params,
         }
+    }
+
+    /// The same for a school: nothing that is unsafe for work, from trusted workers only, never shared.
+    pub(crate) fn for_education(mut self) -> Self {
+        self.nsfw = false;
+        self.censor_nsfw = true;
+        self.trusted_workers = true;
+        self.shared = false;
+        self
     }
 
     /// The same with the pictures that it brings along.

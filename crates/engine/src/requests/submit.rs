@@ -69,10 +69,12 @@ impl Engine {
         rules::check_account(&input, &caller)?;
         let workers = self.named_workers(&input.workers)?;
         rules::check_batching(&input, &caller)?;
-        let count = input.params.n.unwrap_or(1);
+        let asked = input.params.n.unwrap_or(1);
         let models = self.models();
-        let _claim = self.claim_slots(&caller, &input.models, count)?;
+        let _claim = self.claim_slots(&caller, &input.models, asked)?;
         rules::check_params(&input, &caller, &models)?;
+        rules::check_comparison(&mut input, &caller)?;
+        let count = input.params.n.unwrap_or(1);
         rules::check_client_agent(&call.client_agent)?;
 
         let warnings = warnings::unsuitable_parameters(&input, &models);
@@ -88,6 +90,9 @@ impl Engine {
             &mut *self.rng.lock(),
         )
         .with_sources(sources);
+        if caller.has(Role::Education) {
+            spec = spec.for_education();
+        }
         let mut terms = self.upfront_terms(&spec, count, allow_downgrade);
         if let Some(unmet) = terms.take_if(|terms| !terms.are_met_by(&caller)) {
             let outcome = self.take_less(&mut spec, &unmet);

@@ -47,7 +47,8 @@ impl WorkerSettings {
     pub(crate) fn of(input: &PopInput, owner: &Caller, reference: &ModelReference) -> Result<Self> {
         let mut models: Vec<Arc<str>> = Vec::new();
         for name in input.models.iter().take(MODEL_LIMIT) {
-            let served = reference.is_known(name) || owner.has(Role::Customizer);
+            let special = is_own_special(name, owner)?;
+            let served = special || reference.is_known(name) || owner.has(Role::Customizer);
             if served && !models.iter().any(|known| **known == **name) {
                 models.push(reference.shared_name(name));
             }
@@ -86,6 +87,27 @@ impl WorkerSettings {
     /// The largest picture in the unit that owners configure: 1 stands for 32,768 pixels.
     pub(crate) fn max_power(&self) -> i32 {
         i32::try_from(self.max_pixels / 32_768).unwrap_or(i32::MAX)
+    }
+}
+
+/// Whether a model belongs to the owner alone: `name::alias#id`, for accounts with the special role.
+///
+/// # Errors
+/// It belongs to another account.
+fn is_own_special(model: &str, owner: &Caller) -> Result<bool> {
+    if !owner.has(Role::Special) {
+        return Ok(false);
+    }
+    match model.split_once("::") {
+        None => Ok(false),
+        Some((_, alias)) if alias == owner.alias() => Ok(true),
+        Some(_) => {
+            let message = format!(
+                "The model {} belongs to another account.",
+                text::truncate(model, 64)
+            );
+            Err(EngineError::refused(ReturnCode::BadRequest, message))
+        }
     }
 }
 

@@ -418,3 +418,50 @@ async fn special_models_and_parameters_are_for_accounts_with_that_role() {
         submit(&server, &special.api_key, changes).await.ok(202);
     }
 }
+
+#[tokio::test]
+async fn numbers_beyond_all_bounds_are_named_by_their_path() {
+    let (server, client) = with_client().await;
+    let owner = server.trusted("owner", 0).await.api_key;
+    let huge = json!({"max_pixels": 1e30});
+    let pop = changed(crate::support::worker("Keeper"), huge);
+    assert_eq!(server.pop(&owner, &pop).await.invalid(), ["max_pixels"]);
+    let submission = json!({"id": UNKNOWN, "generation": "R2", "seed": 1e30});
+    let path = "/api/v2/generate/submit";
+    assert_eq!(server.post(path, &client, &submission).await.invalid(), ["seed"]);
+}
+
+#[tokio::test]
+async fn pictures_that_are_compared_come_in_pairs() {
+    let (server, client) = with_client().await;
+    let model = "SDXL_beta::stability.ai#6901";
+    let request = |n: u32| json!({"models": ["stable_diffusion", model], "params": {"n": n}});
+    submit(&server, crate::support::ANONYMOUS, request(2))
+        .await
+        .refused(403, "BetaAnonForbidden");
+    submit(&server, &client, request(1))
+        .await
+        .refused(400, "BetaComparisonFault");
+    let accepted = submit(&server, &client, request(5)).await.ok(202);
+    let id = accepted["id"].as_str().unwrap();
+    let status = server.get(&format!("/api/v2/generate/status/{id}")).await.ok(200);
+    assert_eq!((&status["waiting"], &status["shared"]), (&json!(2), &json!(true)));
+}
+
+#[tokio::test]
+async fn schools_get_nothing_unsafe_and_from_trusted_workers_only() {
+    let server = TestServer::start().await;
+    let school = server.user_with("school", Role::Education).await.api_key;
+    let stranger = server.user("stranger", 0).await.api_key;
+    let teacher = server.trusted("teacher", 0).await.api_key;
+    submit(&server, &school, json!({"nsfw": true, "censor_nsfw": false}))
+        .await
+        .ok(202);
+    let refused = server
+        .pop(&stranger, &crate::support::worker("Stranger"))
+        .await
+        .ok(200);
+    assert_eq!(refused["skipped"]["untrusted"], 1);
+    let popped = server.popped(&teacher, "Teacher").await;
+    assert_eq!(popped["payload"]["use_nsfw_censor"], true);
+}

@@ -248,3 +248,25 @@ async fn priority_users_are_named_with_their_numbers() {
     );
     server.pop(&owner.api_key, &body).await.ok(200);
 }
+
+#[tokio::test]
+async fn special_models_belong_to_their_owner() {
+    let server = TestServer::start().await;
+    let special = server.user_with("special", muster_store::Role::Special).await;
+    let own = format!("horde_special::special#{}", special.user_id);
+    let pop = |model: &str| changed(worker("Keeper"), json!({"models": [model]}));
+    server.pop(&special.api_key, &pop(&own)).await.ok(200);
+    let message = server
+        .pop(&special.api_key, &pop("horde_special::other#1"))
+        .await
+        .refused(400, "BadRequest");
+    assert!(message.contains("another account"), "{message}");
+    let plain = server.user("plain", 0).await.api_key;
+    let pop = changed(worker("Plain"), json!({"models": [own]}));
+    let message = server.pop(&plain, &pop).await.refused(400, "BadRequest");
+    assert!(
+        message
+            .to_lowercase()
+            .contains("we cannot accept workers serving")
+    );
+}
