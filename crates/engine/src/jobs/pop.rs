@@ -119,12 +119,12 @@ impl Engine {
             return Ok(None);
         };
         let worker = popping.worker.lock().id;
-        let lifetime = if popping.extra_slow {
-            EXTRA_SLOW_LIFETIME
-        } else {
-            LIFETIME
+        let expiry = match popping.extra_slow {
+            // A request that only decoys are taken of is not served.
+            _ if reserved.decoy => old_expiry,
+            true => old_expiry.max(now + EXTRA_SLOW_LIFETIME),
+            false => old_expiry.max(now + LIFETIME),
         };
-        let expiry = old_expiry.max(now + lifetime);
         let seed = spec.seed_for_pop(slots_left + reserved.slots, &mut *self.rng.lock());
         let mut ids: Vec<JobId> = (0..reserved.slots)
             .map(|_| JobId(Uuid::from_u128(self.random())))

@@ -214,6 +214,8 @@ impl Engine {
         let (event, tallies) = settlement.map_or((None, Tallies::default()), |settlement| {
             (Some(settlement.event), settlement.tallies)
         });
+        // What becomes of a decoy says nothing about its request.
+        let expiry = if found.fake { now } else { now + LIFETIME };
         let finish = FinishJob {
             job: id,
             request: found.request,
@@ -227,7 +229,7 @@ impl Engine {
             event,
             tallies,
             request_consumed: charge,
-            request_expiry: now + LIFETIME,
+            request_expiry: expiry,
             webhook: self.webhook_delivery(id, &found, input, &result, censored, reward),
         };
         match self.store.journal().finish_job(finish).await? {
@@ -301,7 +303,9 @@ impl Engine {
         if let Some(request) = live.request_mut(found.request) {
             request.consumed += charge;
         }
-        live.extend(found.request, now + LIFETIME);
+        if !found.fake {
+            live.extend(found.request, now + LIFETIME);
+        }
         live.end_job(id, LiveJobState::Done(Arc::new(delivered)));
     }
 

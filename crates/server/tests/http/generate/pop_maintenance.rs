@@ -182,6 +182,29 @@ async fn a_paused_worker_gets_a_decoy_that_nobody_notices() {
 }
 
 #[tokio::test]
+async fn decoys_do_not_keep_a_request_alive() {
+    let Horde {
+        server,
+        owner,
+        client,
+        ..
+    } = Horde::with_paused_worker().await;
+    let request = server.request(&client.api_key, &plain_request()).await;
+    server.advance(10 * 60).await;
+    let decoy = server.popped(&owner.api_key, "Keeper").await;
+    server.advance(60).await;
+    server
+        .deliver(&owner.api_key, decoy["id"].as_str().unwrap())
+        .await
+        .ok(200);
+    server.advance(9 * 60).await;
+    server
+        .get(&format!("/api/v2/generate/check/{request}"))
+        .await
+        .refused(404, "RequestNotFound");
+}
+
+#[tokio::test]
 async fn a_paused_worker_gets_one_decoy_of_a_request() {
     let Horde {
         server,
