@@ -82,7 +82,7 @@ pub trait Kind: Sized {
     fn abilities(offer: &Self::Offer, models: &[Arc<str>]) -> Abilities;
 
     /// The text that forbidden words are looked for in.
-    fn prompt(demand: &Self::Demand) -> &str;
+    fn prompt(demand: &Self::Demand) -> &Arc<str>;
 
     /// The worker's forbidden words, if it has any.
     fn blacklist(offer: &Self::Offer) -> Option<&Arc<Blacklist>>;

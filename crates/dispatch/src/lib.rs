@@ -33,4 +33,4 @@ pub use eta::{Waiting, wait_time};
 pub use kind::{Abilities, Counts, Kind, Needs, Refusal, Rejections, Traits};
 pub use order::OrderKey;
 pub use ticket::{Due, Job, Pop, QueuePlace, Reservation, Reserved, Ticket, Totals, WorkerList};
-pub use words::Blacklist;
+pub use words::{Blacklist, ReadPrompts, Unread};

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use muster_protocol::{JobId, RequestId, Timestamp, UserId, WorkerId};
 
+use crate::words::Unread;
+
 /// Which workers a request may go to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum WorkerList {
@@ -98,6 +100,9 @@ pub struct Reserved {
 pub enum Reservation<S> {
     /// There is work.
     Reserved(Reserved),
+    /// It can't be told yet: the worker has forbidden words, and too many prompts have not been
+    /// compared with them. Read them, let the board learn of it, and ask again.
+    Unread(Unread),
     /// There is none for this worker.
     Nothing {
         /// Why the waiting requests were passed over.

@@ -1,5 +1,10 @@
 //! [`Blacklist`]: words that a worker does not want to see in a prompt, and the board's memory of
 //! which prompts contain one.
+//!
+//! Reading prompts is slow compared with everything else that a board does: a hundred thousand of them
+//! take a tenth of a second, and while the board decides, everybody else waits for it. So a search reads
+//! only a few by itself. If more are unread, it hands them out ([`Unread`]), to be read while others use
+//! the board, and takes the outcome ([`ReadPrompts`]) into its memory.
 
 use std::{
     collections::VecDeque,
@@ -8,7 +13,7 @@ use std::{
 };
 
 use aho_corasick::AhoCorasick;
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 /// The words a worker refuses, ready to be looked for.
 ///
@@ -84,6 +89,10 @@ impl Eq for Blacklist {}
 const LISTS: usize = 256;
 /// How many changed prompts are remembered for lists that are not in use.
 const CHANGES: usize = 1 << 16;
+/// Bytes of prompts that one search reads by itself: some hundred prompts of the usual length.
+const READ_AT_ONCE: usize = 1 << 15;
+/// Prompts that are handed out to be read at once.
+const HANDED_OUT: usize = 1 << 12;
 
 /// Which prompts contain a word of which list, so that each prompt is read once per list.
 #[derive(Debug, Default)]
@@ -106,6 +115,41 @@ pub(crate) struct Verdicts {
     /// Changes seen, including dropped ones.
     seen: u64,
     used: u64,
+    /// Bytes that may still be read before the list is given back.
+    budget: usize,
+    /// What would have been read if there were no limit.
+    unread: Vec<(u32, Arc<str>)>,
+}
+
+/// Prompts that have to be read before the board can decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    list: Arc<Blacklist>,
+    prompts: Vec<(u32, Arc<str>)>,
+    /// Changes seen when the prompts were handed out.
+    seen: u64,
+}
+
+impl Unread {
+    /// Reads them. This takes milliseconds and needs no board.
+    #[must_use = "the board has to learn of it"]
+    pub fn read(self) -> ReadPrompts {
+        let Self { list, prompts, seen } = self;
+        let found = prompts
+            .into_iter()
+            .map(|(slot, prompt)| (slot, list.matches(&prompt)))
+            .collect();
+        ReadPrompts { list, found, seen }
+    }
+}
+
+/// Prompts that have been read, see [`Board::learn`](crate::Board::learn).
+#[derive(Debug)]
+pub struct ReadPrompts {
+    list: Arc<Blacklist>,
+    /// The requests' slots, and whether a word was found.
+    found: Vec<(u32, bool)>,
+    seen: u64,
 }
 
 impl WordMemory {
@@ -122,6 +166,8 @@ impl WordMemory {
             known: Known::default(),
             seen: end,
             used: 0,
+            budget: 0,
+            unread: Vec::new(),
         });
         match verdicts.seen.checked_sub(self.dropped) {
             Some(seen) => {
@@ -133,7 +179,24 @@ impl WordMemory {
         }
         verdicts.seen = end;
         verdicts.used = self.uses;
+        verdicts.budget = READ_AT_ONCE;
         verdicts
+    }
+
+    /// Takes in what was found in prompts. Those that have changed since they were handed out stay
+    /// unread.
+    pub(crate) fn learn(&mut self, read: ReadPrompts) {
+        let Some(seen) = read.seen.checked_sub(self.dropped) else {
+            return;
+        };
+        let changed: FxHashSet<u32> = self.changes.range(seen as usize..).copied().collect();
+        let mut verdicts = self.take(&read.list);
+        for (slot, found) in read.found {
+            if !changed.contains(&slot) {
+                verdicts.known.set(slot, found);
+            }
+        }
+        self.give_back(verdicts);
     }
 
     /// Puts back what is known of a list. The list used least recently may be forgotten for it.
@@ -160,15 +223,57 @@ impl WordMemory {
     }
 }
 
+/// What is known of one prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// There is no word of the list in it.
+    Clean,
+    /// There is one.
+    Forbidden,
+    /// It has to be read first, which is too much for now.
+    Unread,
+}
+
 impl Verdicts {
     /// Whether the prompt of `slot` contains a word of the list.
-    pub(crate) fn matches<'a>(&mut self, slot: u32, prompt: impl FnOnce() -> &'a str) -> bool {
-        if let Some(found) = self.known.get(slot) {
-            return found;
+    pub(crate) fn of<'a>(&mut self, slot: u32, prompt: impl FnOnce() -> &'a Arc<str>) -> Verdict {
+        match self.known.get(slot).or_else(|| self.read(slot, prompt())) {
+            Some(false) => Verdict::Clean,
+            Some(true) => Verdict::Forbidden,
+            None => Verdict::Unread,
         }
-        let found = self.list.matches(prompt());
+    }
+
+    /// Reads a prompt, or puts it aside if enough was read.
+    fn read(&mut self, slot: u32, prompt: &Arc<str>) -> Option<bool> {
+        let Some(left) = self.budget.checked_sub(prompt.len()) else {
+            self.budget = 0;
+            self.unread.push((slot, Arc::clone(prompt)));
+            return None;
+        };
+        self.budget = left;
+        let found = self.list.matches(prompt);
         self.known.set(slot, found);
-        found
+        Some(found)
+    }
+
+    /// Whether as many prompts were put aside as are handed out at once.
+    pub(crate) fn is_full(&self) -> bool {
+        self.unread.len() >= HANDED_OUT
+    }
+
+    /// The prompts that were put aside since the last time.
+    pub(crate) fn take_unread(&mut self) -> Unread {
+        Unread {
+            list: Arc::clone(&self.list),
+            prompts: std::mem::take(&mut self.unread),
+            seen: self.seen,
+        }
+    }
+
+    /// Forgets what was put aside: it was not needed after all.
+    pub(crate) fn drop_unread(&mut self) {
+        self.unread.clear();
     }
 }
 
@@ -221,33 +326,78 @@ mod tests {
         assert_ne!(Blacklist::new(["a"]), Blacklist::new(["b"]));
     }
 
-    #[test]
-    fn a_prompt_is_read_once_until_it_changes() {
+    fn look(verdicts: &mut Verdicts, slot: u32, prompt: &str) -> Verdict {
+        let prompt: Arc<str> = prompt.into();
+        verdicts.of(slot, || &prompt)
+    }
+
+    fn memory_with_a_cat_in_slot_7() -> (WordMemory, Arc<Blacklist>) {
         let list = Arc::new(Blacklist::new(["cat"]));
         let mut memory = WordMemory::default();
         let mut verdicts = memory.take(&list);
-        assert!(verdicts.matches(7, || "a cat"));
+        assert_eq!(look(&mut verdicts, 7, "a cat"), Verdict::Forbidden);
         memory.give_back(verdicts);
+        (memory, list)
+    }
+
+    #[test]
+    fn a_prompt_is_read_once_until_it_changes() {
+        let (mut memory, list) = memory_with_a_cat_in_slot_7();
         let mut verdicts = memory.take(&Arc::new(Blacklist::new(["CAT"])));
-        assert!(verdicts.matches(7, || unreachable!("read before")));
+        assert_eq!(verdicts.of(7, || unreachable!("read before")), Verdict::Forbidden);
         memory.give_back(verdicts);
         memory.changed(7);
-        let mut verdicts = memory.take(&list);
-        assert!(!verdicts.matches(7, || "a dog"));
+        assert_eq!(look(&mut memory.take(&list), 7, "a dog"), Verdict::Clean);
     }
 
     #[test]
     fn a_list_that_missed_too_many_changes_starts_again() {
-        let list = Arc::new(Blacklist::new(["cat"]));
-        let mut memory = WordMemory::default();
-        let mut verdicts = memory.take(&list);
-        assert!(verdicts.matches(7, || "a cat"));
-        memory.give_back(verdicts);
+        let (mut memory, list) = memory_with_a_cat_in_slot_7();
         memory.changed(7);
         for _ in 0..=CHANGES {
             memory.changed(8);
         }
-        assert!(!memory.take(&list).matches(7, || "a dog"));
+        assert_eq!(look(&mut memory.take(&list), 7, "a dog"), Verdict::Clean);
+    }
+
+    #[test]
+    fn what_is_too_much_is_read_elsewhere_and_learnt() {
+        let (mut memory, list) = memory_with_a_cat_in_slot_7();
+        let mut verdicts = memory.take(&list);
+        let long: Arc<str> = "dog ".repeat(READ_AT_ONCE).into();
+        assert_eq!(verdicts.of(1, || &long), Verdict::Unread);
+        assert_eq!(
+            look(&mut verdicts, 2, "cat"),
+            Verdict::Unread,
+            "nothing is read after that"
+        );
+        assert_eq!(verdicts.of(7, || unreachable!("read before")), Verdict::Forbidden);
+        let read = verdicts.take_unread().read();
+        memory.give_back(verdicts);
+        memory.changed(2);
+        memory.learn(read);
+        let mut verdicts = memory.take(&list);
+        assert_eq!(verdicts.of(1, || unreachable!("learnt")), Verdict::Clean);
+        assert_eq!(
+            look(&mut verdicts, 2, "dog"),
+            Verdict::Clean,
+            "it has changed meanwhile"
+        );
+    }
+
+    #[test]
+    fn what_was_read_too_long_ago_is_not_believed() {
+        let (mut memory, list) = memory_with_a_cat_in_slot_7();
+        let mut verdicts = memory.take(&list);
+        verdicts.budget = 0;
+        assert_eq!(look(&mut verdicts, 1, "a cat"), Verdict::Unread);
+        let read = verdicts.take_unread().read();
+        memory.give_back(verdicts);
+        for _ in 0..=CHANGES {
+            memory.changed(1);
+        }
+        memory.learn(read);
+        assert_eq!(look(&mut memory.take(&list), 1, "a dog"), Verdict::Clean);
     }
 
     #[test]

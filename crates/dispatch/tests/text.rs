@@ -180,6 +180,7 @@ proptest! {
                     let ticket = tickets.iter_mut().find(|ticket| ticket.request == reserved.request).unwrap();
                     ticket.slots -= reserved.slots;
                 }
+                Reservation::Unread(unread) => prop_assert!(false, "text workers forbid no words: {:?}", unread),
                 Reservation::Nothing { skipped: told } => {
                     prop_assert!(expected.is_none());
                     if !worker.offer.maintenance {

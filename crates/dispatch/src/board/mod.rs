@@ -31,9 +31,10 @@ use crate::{
     order::OrderKey,
     ticket::{Due, Job, Pop, QueuePlace, Reservation, Ticket, Totals, WorkerList},
     timer::Timer,
-    words::WordMemory,
+    words::{ReadPrompts, WordMemory},
 };
 
+use search::Outcome;
 pub use search::{could_serve, makes_possible};
 use users::{UserNumber, Users};
 use waiting::SharedLanes;
@@ -242,9 +243,15 @@ impl<K: Kind> Board<K> {
     ) -> Reservation<K::Skipped> {
         self.settle(pop.now);
         match self.search(pop) {
-            Ok((slot, decoy)) => Reservation::Reserved(self.take(slot, decoy, pop, rng)),
-            Err(skipped) => Reservation::Nothing { skipped },
+            Outcome::Found { slot, decoy } => Reservation::Reserved(self.take(slot, decoy, pop, rng)),
+            Outcome::Unread(unread) => Reservation::Unread(unread),
+            Outcome::Nothing(skipped) => Reservation::Nothing { skipped },
         }
+    }
+
+    /// Takes in what was found in the prompts that [`Board::reserve`] handed out.
+    pub fn learn(&mut self, read: ReadPrompts) {
+        self.words.learn(read);
     }
 
     /// Gives slots back: those of a reservation that was lost, or that of a job that failed. The

@@ -17,7 +17,7 @@ use crate::{
     models::{Models, Offered},
     order::OrderKey,
     ticket::{Pop, Reserved, Ticket},
-    words::Verdicts,
+    words::{Unread, Verdict, Verdicts},
 };
 
 /// Above this many requests of users that come first, the lanes are searched for them instead of
@@ -121,9 +121,8 @@ impl<K: Kind> Board<K> {
         }))
     }
 
-    /// The slot of the request that the worker gets and whether it only gets a decoy of it, or the
-    /// counts of those it can't have.
-    pub(super) fn search(&mut self, pop: &Pop<'_, K::Offer>) -> Result<(u32, bool), K::Skipped> {
+    /// Looks for the first request that the worker can serve.
+    pub(super) fn search(&mut self, pop: &Pop<'_, K::Offer>) -> Outcome<K> {
         let verdicts = K::blacklist(pop.offer)
             .filter(|list| !list.is_empty())
             .map(|list| self.words.take(list));
@@ -143,17 +142,22 @@ impl<K: Kind> Board<K> {
             verdicts,
             rejections: [0; _],
             best: None,
+            first_unread: None,
         };
         let found = self.pass_over(&mut search);
-        let paused = search.abilities.decoys;
-        let decoy = |slot: u32| paused && self.entries[slot as usize].ticket.requester != pop.owner;
-        let result = found
-            .map(|slot| (slot, decoy(slot)))
-            .ok_or_else(|| self.skipped(&search));
+        let outcome = if let Some(unread) = search.unread() {
+            Outcome::Unread(unread)
+        } else if let Some(slot) = found {
+            let own = self.entries[slot as usize].ticket.requester == pop.owner;
+            let decoy = search.abilities.decoys && !own;
+            Outcome::Found { slot, decoy }
+        } else {
+            Outcome::Nothing(self.skipped(&search))
+        };
         if let Some(verdicts) = search.verdicts {
             self.words.give_back(verdicts);
         }
-        result
+        outcome
     }
 
     /// The passes: users who come first, then everybody.
@@ -175,7 +179,7 @@ impl<K: Kind> Board<K> {
                 Tallied::None
             };
             self.search_users(search, &first, tallied);
-            if search.best.is_some() {
+            if search.best.is_some() || search.is_undecided() {
                 return search.found();
             }
         }
@@ -229,7 +233,7 @@ impl<K: Kind> Board<K> {
         }
         for &user in users {
             for (&(_, key), &slot) in self.requests_of(user) {
-                if search.best.is_some_and(|(best, _)| best < key) {
+                if search.best.is_some_and(|(best, _)| best < key) || search.is_full() {
                     break;
                 }
                 let entry = &self.entries[slot as usize];
@@ -377,11 +381,47 @@ struct Search<'a, K: Kind> {
     rejections: Rejections,
     /// The first request that can be served, as far as is known.
     best: Option<(OrderKey, u32)>,
+    /// The first request that may or may not be served: its prompt is unread.
+    first_unread: Option<OrderKey>,
+}
+
+/// What a search came to.
+pub(super) enum Outcome<K: Kind> {
+    /// The worker gets this request, or only a decoy of it.
+    Found { slot: u32, decoy: bool },
+    /// These prompts have to be read first.
+    Unread(Unread),
+    /// There is nothing for it.
+    Nothing(K::Skipped),
 }
 
 impl<K: Kind> Search<'_, K> {
     fn found(&self) -> Option<u32> {
         self.best.map(|(_, slot)| slot)
+    }
+
+    /// Whether enough was found unread that it is better read before the search goes on.
+    fn is_full(&self) -> bool {
+        self.verdicts.as_ref().is_some_and(Verdicts::is_full)
+    }
+
+    /// Whether what is unread may come before what was found.
+    fn is_undecided(&self) -> bool {
+        self.is_full()
+            || self
+                .first_unread
+                .is_some_and(|unread| self.best.is_none_or(|(best, _)| unread < best))
+    }
+
+    /// What has to be read before it can be decided.
+    fn unread(&mut self) -> Option<Unread> {
+        let undecided = self.is_undecided();
+        let verdicts = self.verdicts.as_mut()?;
+        if undecided {
+            return Some(verdicts.take_unread());
+        }
+        verdicts.drop_unread();
+        None
     }
 
     /// Looks through lanes for the first request that can be served, block by block in the order of
@@ -397,7 +437,7 @@ impl<K: Kind> Search<'_, K> {
         };
         let mut heads: BinaryHeap<_> = (0..lanes.len()).filter_map(|lane| head(lane, 0)).collect();
         while let Some(Reverse((first, lane, block))) = heads.pop() {
-            if self.best.is_some_and(|(best, _)| best < first) {
+            if self.best.is_some_and(|(best, _)| best < first) || self.is_full() {
                 break;
             }
             self.sweep_block(&lanes[lane], block, users, tallied);
@@ -460,9 +500,16 @@ impl<K: Kind> Search<'_, K> {
         let entries = self.entries;
         if missing & (K::WORDS - 1) == 0
             && let Some(verdicts) = &mut self.verdicts
-            && verdicts.matches(row.slot, || K::prompt(&entries[row.slot as usize].ticket.demand))
         {
-            missing |= K::WORDS;
+            match verdicts.of(row.slot, || K::prompt(&entries[row.slot as usize].ticket.demand)) {
+                Verdict::Clean => {}
+                Verdict::Forbidden => missing |= K::WORDS,
+                Verdict::Unread => {
+                    let key = entries[row.slot as usize].key;
+                    self.first_unread = Some(self.first_unread.map_or(key, |first| first.min(key)));
+                    return false;
+                }
+            }
         }
         if missing == 0 && self.abilities.upfront && !self.can_pay(side) {
             missing |= K::UPFRONT;

@@ -149,7 +149,7 @@ impl Kind for Image {
         }
     }
 
-    fn prompt(demand: &Demand) -> &str {
+    fn prompt(demand: &Demand) -> &Arc<str> {
         &demand.prompt
     }
 

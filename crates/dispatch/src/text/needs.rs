@@ -1,6 +1,6 @@
 //! [`Text`]: the text kind, that is how requests and workers become masks.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use muster_protocol::Kudos;
 
@@ -90,8 +90,9 @@ impl Kind for Text {
         }
     }
 
-    fn prompt(_: &Demand) -> &'static str {
-        ""
+    fn prompt(_: &Demand) -> &Arc<str> {
+        static NONE: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from(""));
+        &NONE
     }
 
     fn blacklist(_: &Offer) -> Option<&Arc<Blacklist>> {

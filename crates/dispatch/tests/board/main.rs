@@ -9,7 +9,7 @@ mod world;
 use std::sync::Arc;
 
 use muster_dispatch::{
-    Board, Due, Reservation, could_serve,
+    Blacklist, Board, Due, Reservation, could_serve,
     image::{Image, Skipped},
 };
 use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId};
@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
-use world::{MODELS, USERS, random_ticket, random_worker, request_id, worker_id};
+use world::{MODELS, USERS, Worker, random_ticket, random_worker, request_id, worker_id};
 
 /// Both boards, and what a caller would remember.
 struct Pair {
@@ -29,6 +29,8 @@ struct Pair {
     jobs: u128,
     /// Slots taken and neither given back nor lost.
     taken: Vec<(RequestId, u32)>,
+    /// How often prompts were handed out to be read.
+    handed_out: u32,
 }
 
 /// Something done to both boards. `dice` decides the details.
@@ -79,6 +81,7 @@ impl Pair {
             requests: 0,
             jobs: 0,
             taken: Vec::new(),
+            handed_out: 0,
         }
     }
 
@@ -93,11 +96,28 @@ impl Pair {
         self.naive.insert(ticket);
     }
 
+    /// What a worker gets, after all prompts that must be have been read.
+    fn reserve(&mut self, worker: &Worker, rng: &mut ChaCha8Rng) -> Reservation<Skipped> {
+        loop {
+            match self.board.reserve(&worker.pop(self.now), rng) {
+                Reservation::Unread(unread) => {
+                    self.handed_out += 1;
+                    self.board.learn(unread.read());
+                }
+                answer => return answer,
+            }
+        }
+    }
+
     fn pop(&mut self, odd: u32, rng: &mut ChaCha8Rng) -> Option<RequestId> {
-        let mut worker = random_worker(odd, rng);
+        let worker = random_worker(odd, rng);
+        self.pop_as(worker, rng)
+    }
+
+    fn pop_as(&mut self, mut worker: Worker, rng: &mut ChaCha8Rng) -> Option<RequestId> {
         let mut same = rng.clone();
         let expected = self.naive.reserve(&worker, self.now, &mut same);
-        let answer = self.board.reserve(&worker.pop(self.now), rng);
+        let answer = self.reserve(&worker, rng);
         assert_eq!(answer, expected, "{worker:?}");
         let Reservation::Reserved(reserved) = answer else {
             return None;
@@ -352,6 +372,45 @@ fn both_boards_agree_on_long_queues() {
     }
 }
 
+/// Long queues of long prompts: whatever is read by the board itself and whatever elsewhere, and whatever
+/// changes meanwhile, the answers are the same.
+#[test]
+fn it_does_not_matter_who_reads_the_prompts() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut pair = Pair::new(false);
+    for _ in 0..9000 {
+        pair.requests += 1;
+        let mut ticket = random_ticket(pair.requests, pair.now, 1, &mut rng);
+        let prompt = format!("{} and {}", ticket.demand.prompt, "no end of details ".repeat(10));
+        ticket.demand.prompt = prompt.into();
+        assert!(pair.board.insert(ticket.clone()));
+        pair.naive.insert(ticket);
+    }
+    for round in 0..60 {
+        let mut worker = random_worker(1, &mut rng);
+        worker.words = vec![
+            ["details", "unheard of", "dög"][round % 3].to_owned(),
+            format!("word {}", round / 9),
+        ];
+        worker.offer.blacklist = Some(Arc::new(Blacklist::new(&worker.words)));
+        worker.offer.paused = false;
+        match pair.board.reserve(&worker.pop(pair.now), &mut rng.clone()) {
+            // Somebody else changes the queue while the prompts are being read.
+            Reservation::Unread(unread) => {
+                let id = pair.some_request(&mut rng);
+                pair.board.remove(id);
+                pair.naive.remove(id);
+                pair.insert(1, &mut rng);
+                pair.board.learn(unread.read());
+            }
+            Reservation::Reserved(reserved) => pair.board.release(reserved.request, reserved.slots),
+            Reservation::Nothing { .. } => {}
+        }
+        pair.pop_as(worker, &mut rng);
+    }
+    assert!(pair.handed_out > 10, "{}", pair.handed_out);
+}
+
 /// The random world is no desert: everything that can be reported is, and pops of all outcomes occur.
 #[test]
 fn all_outcomes_occur() {
@@ -368,6 +427,7 @@ fn all_outcomes_occur() {
             match pair.board.reserve(&worker.pop(pair.now), &mut rng) {
                 Reservation::Reserved(reserved) if reserved.decoy => decoys += 1,
                 Reservation::Reserved(_) => served += 1,
+                Reservation::Unread(unread) => panic!("there is little to read: {unread:?}"),
                 Reservation::Nothing { skipped: s } => {
                     sum.models += s.models;
                     sum.worker_id += s.worker_id;

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use muster_dispatch::{Pop, Reservation, Reserved, image::Capability};
+use muster_dispatch::{Pop, Reservation, Reserved, Unread, image::Capability};
 use muster_protocol::{
     JobId, ReturnCode, Timestamp, UserId, WorkKind,
     image::{PopInput, Popped, Skipped},
@@ -72,6 +72,7 @@ impl Engine {
         loop {
             match self.reserve(&popping) {
                 Reservation::Nothing { skipped } => return nothing(&popping, &skipped),
+                Reservation::Unread(unread) => self.read_prompts(unread).await?,
                 // On several nodes another one may have been faster: then the next candidate is due.
                 Reservation::Reserved(reserved) => {
                     if let Some(popped) = self.hand_out(&popping, &caller, reserved).await? {
@@ -104,6 +105,15 @@ impl Engine {
             live.take_slots(reserved.request, reserved.slots);
         }
         reservation
+    }
+
+    /// Reads prompts while others use the board.
+    async fn read_prompts(&self, unread: Unread) -> Result<()> {
+        let read = tokio::task::spawn_blocking(|| unread.read())
+            .await
+            .map_err(|_| EngineError::Stopping)?;
+        self.live.lock().board.learn(read);
+        Ok(())
     }
 
     /// Makes a reservation durable. `None` if the slots were gone; they are taken off the board then.
