@@ -16,6 +16,8 @@ pub struct EngineConfig {
     pub admin_name: String,
     /// No new image or text requests.
     pub maintenance: bool,
+    /// No new workers, except of accounts that were invited to run more than they do.
+    pub invite_only: bool,
     /// Allow `POST /api/v2/dev/test-user`.
     pub test_accounts: bool,
     /// Requests that name workers only go to workers that prioritise the requester, at a token
@@ -39,6 +41,7 @@ impl Default for EngineConfig {
             key_salt: "s0m3s3cr3t".to_owned(),
             admin_name: "admin".to_owned(),
             maintenance: false,
+            invite_only: false,
             test_accounts: false,
             matched_targeting: false,
             upfront_for_named_workers: false,

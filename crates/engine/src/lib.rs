@@ -31,6 +31,7 @@ mod live;
 mod models;
 pub mod outbound;
 mod pictures;
+mod profanity;
 mod requests;
 mod restore;
 pub mod text;
@@ -176,6 +177,13 @@ impl Engine {
         let restored = engine.restore().await?;
         if restored > 0 {
             tracing::info!(requests = restored, "the board is loaded");
+        }
+        if engine.config.maintenance {
+            let stopped = engine.stop_waiting_requests().await?;
+            tracing::info!(
+                requests = stopped,
+                "the horde is in maintenance: waiting requests are stopped"
+            );
         }
         Ok(engine)
     }

@@ -287,6 +287,15 @@ impl Live {
         }
     }
 
+    /// The requests that still have jobs to hand out at `now`.
+    pub(crate) fn waiting(&self, now: Timestamp) -> Vec<RequestId> {
+        self.board
+            .iter()
+            .filter(|ticket| ticket.slots > 0 && ticket.expires > now)
+            .map(|ticket| ticket.request)
+            .collect()
+    }
+
     /// Stops handing out jobs of a request. Jobs in progress may still be delivered.
     pub(crate) fn stop(&mut self, id: RequestId, faulted: bool) {
         let Some(request) = self.requests.get_mut(&id) else {

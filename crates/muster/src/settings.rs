@@ -89,6 +89,12 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     maintenance: Option<bool>,
 
+    /// Take new workers only from accounts that were invited to run more than they do [false]
+    #[arg(long, env = "MUSTER_INVITE_ONLY", num_args = 0..=1, default_missing_value = "true",
+          value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invite_only: Option<bool>,
+
     /// A JSON file, or the address of one, that describes image models in the format of the public
     /// model reference; an address is looked up every hour (also `HORDE_IMAGE_COMPVIS_REFERENCE`)
     /// [the models that are built in]
@@ -234,6 +240,7 @@ pub(crate) struct Settings {
     pub(crate) secret_key: Option<String>,
     pub(crate) trusted_proxies: usize,
     pub(crate) maintenance: bool,
+    pub(crate) invite_only: bool,
     pub(crate) models: Option<String>,
     pub(crate) more_models: Option<String>,
     pub(crate) image_prices: Option<PathBuf>,
@@ -269,6 +276,7 @@ impl Default for Settings {
             secret_key: None,
             trusted_proxies: 0,
             maintenance: false,
+            invite_only: false,
             models: None,
             more_models: None,
             image_prices: None,

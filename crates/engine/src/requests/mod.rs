@@ -7,6 +7,7 @@ mod rules;
 mod seed;
 mod sources;
 mod spec;
+mod stop;
 mod submit;
 mod upfront;
 mod warnings;

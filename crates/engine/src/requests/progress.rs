@@ -44,12 +44,7 @@ impl Engine {
         let request = self.find_request(id).await?;
         let status = self.status(&request).await?;
         if !request.cancelled {
-            self.store
-                .journal()
-                .cancel_request(request.id, self.clock.now())
-                .await?;
-            self.live.lock().stop(request.id, false);
-            self.release_when_done(request.id).await;
+            self.stop_request(request.id).await?;
         }
         Ok(status)
     }

@@ -8,7 +8,7 @@ use super::{
     registry::{SharedWorker, Worker},
     settings::{Derived, WorkerSettings},
 };
-use crate::{Call, Engine, EngineError, accounts::Caller, error::Result, text};
+use crate::{Call, Engine, EngineError, accounts::Caller, error::Result, profanity::is_profane, text};
 
 /// The longest worker name and bridge agent, in characters.
 const NAME_LIMIT: usize = 100;
@@ -63,9 +63,11 @@ impl Engine {
         if let Some(worker) = self.workers.by_name(&name) {
             return Ok(worker);
         }
-        check_name(&name)?;
+        check_name(&name, &input.bridge_agent)?;
         self.check_worker_count(call, caller)?;
-        let settings = WorkerSettings::of(input, caller, &self.models())?;
+        // What is wrong with its models is told when it checks in; the worker exists all the same.
+        let settings = WorkerSettings::of(input, caller, &self.models())
+            .unwrap_or_else(|_| WorkerSettings::without_models(input));
         let state = WorkerCheckIn {
             worker: WorkerId(Uuid::from_u128(self.random())),
             at: self.clock.now(),
@@ -105,6 +107,10 @@ impl Engine {
         let owned = self.workers.owned_by(caller.id());
         let (untrusted, trusted) = WORKER_LIMITS;
         let invited = caller.account().worker_invited.max(0) as usize;
+        if self.config.invite_only && owned.len() >= invited {
+            let message = "This horde takes new workers by invitation only.";
+            return Err(EngineError::refused(ReturnCode::WorkerInviteOnly, message));
+        }
         if !caller.is_trusted() && owned.len() > untrusted {
             let message = "To avoid abuse, untrusted users can only have 3 distinct workers.";
             return Err(EngineError::refused(ReturnCode::TooManyWorkers, message));
@@ -184,7 +190,7 @@ fn check_owner(caller: &Caller) -> Result<()> {
     Ok(())
 }
 
-fn check_name(name: &str) -> Result<()> {
+fn check_name(name: &str, bridge_agent: &str) -> Result<()> {
     if name.is_empty() {
         return Err(EngineError::refused(
             ReturnCode::BadRequest,
@@ -194,6 +200,14 @@ fn check_name(name: &str) -> Result<()> {
     if name.chars().count() > NAME_LIMIT {
         let message = format!("A worker's name has at most {NAME_LIMIT} characters.");
         return Err(EngineError::refused(ReturnCode::TooLongWorkerName, message));
+    }
+    if is_profane(name) {
+        let message = "A worker's name is shown to everybody and cannot contain profanity.";
+        return Err(EngineError::refused(ReturnCode::ProfaneWorkerName, message));
+    }
+    if is_profane(bridge_agent) {
+        let message = "The name of a worker's software cannot contain profanity.";
+        return Err(EngineError::refused(ReturnCode::ProfaneBridgeAgent, message));
     }
     let lower = name.to_lowercase();
     if let Some(word) = REFUSED_NAMES.iter().find(|word| lower.contains(**word)) {

@@ -94,7 +94,9 @@ impl Registry {
         };
         for worker in self.all() {
             let worker = worker.lock();
-            if worker.kind != WorkKind::Image || !worker.is_online(now) {
+            // One without models was refused at its first check-in.
+            let serves = worker.kind == WorkKind::Image && !worker.derived.models.is_empty();
+            if !serves || !worker.is_online(now) {
                 continue;
             }
             online.threads += u64::from(worker.threads);

@@ -45,19 +45,14 @@ impl WorkerSettings {
     /// # Errors
     /// No model is left.
     pub(crate) fn of(input: &PopInput, owner: &Caller, reference: &ModelReference) -> Result<Self> {
-        let mut models: Vec<Arc<str>> = Vec::new();
-        for name in input.models.iter().take(MODEL_LIMIT) {
-            let special = is_own_special(name, owner)?;
-            let served = special || reference.is_known(name) || owner.has(Role::Customizer);
-            if served && !models.iter().any(|known| **known == **name) {
-                models.push(reference.shared_name(name));
-            }
-        }
-        if models.is_empty() {
-            let message =
-                "Unfortunately we cannot accept workers serving only models that this horde does not know.";
-            return Err(EngineError::refused(ReturnCode::BadRequest, message));
-        }
+        Ok(Self {
+            models: recognised_models(input, owner, reference)?,
+            ..Self::without_models(input)
+        })
+    }
+
+    /// What a worker says about itself, except for its models.
+    pub(crate) fn without_models(input: &PopInput) -> Self {
         let (words, length) = BLACKLIST_LIMIT;
         let mut blacklist: Vec<String> = Vec::new();
         for word in input.blacklist.iter().take(words) {
@@ -66,8 +61,8 @@ impl WorkerSettings {
                 blacklist.push(word);
             }
         }
-        Ok(Self {
-            models,
+        Self {
+            models: Vec::new(),
             nsfw: input.nsfw,
             blacklist,
             max_pixels: input.max_pixels.max(0).unsigned_abs(),
@@ -81,13 +76,31 @@ impl WorkerSettings {
             allow_sdxl_controlnet: input.allow_sdxl_controlnet,
             allow_lora: input.allow_lora,
             limit_max_steps: input.limit_max_steps,
-        })
+        }
     }
 
     /// The largest picture in the unit that owners configure: 1 stands for 32,768 pixels.
     pub(crate) fn max_power(&self) -> i32 {
         i32::try_from(self.max_pixels / 32_768).unwrap_or(i32::MAX)
     }
+}
+
+/// The models that a worker serves, of those it declares.
+fn recognised_models(input: &PopInput, owner: &Caller, reference: &ModelReference) -> Result<Vec<Arc<str>>> {
+    let mut models: Vec<Arc<str>> = Vec::new();
+    for name in input.models.iter().take(MODEL_LIMIT) {
+        let special = is_own_special(name, owner)?;
+        let served = special || reference.is_known(name) || owner.has(Role::Customizer);
+        if served && !models.iter().any(|known| **known == **name) {
+            models.push(reference.shared_name(name));
+        }
+    }
+    if models.is_empty() {
+        let message =
+            "Unfortunately we cannot accept workers serving only models that this horde does not know.";
+        return Err(EngineError::refused(ReturnCode::BadRequest, message));
+    }
+    Ok(models)
 }
 
 /// Whether a model belongs to the owner alone: `name::alias#id`, for accounts with the special role.

@@ -35,6 +35,7 @@ pub(super) async fn open(
         key_salt,
         admin_name: settings.admin_name.clone(),
         maintenance: settings.maintenance,
+        invite_only: settings.invite_only,
         test_accounts: settings.test_apikeys,
         matched_targeting: settings.matched_targeting,
         upfront_for_named_workers: settings.upfront_kudos_on_workerlist,

@@ -5,6 +5,7 @@ mod async_refusals;
 mod async_sources;
 mod async_upfront;
 mod check_get;
+mod maintenance;
 mod pop_at_once;
 mod pop_batches;
 mod pop_maintenance;

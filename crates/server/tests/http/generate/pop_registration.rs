@@ -1,7 +1,7 @@
 //! `POST generate/pop`: who may run workers, and what they may be called and serve.
 
 use muster_protocol::{WorkKind, WorkerId};
-use muster_store::{NewWorker, Role, WorkerCheckIn};
+use muster_store::{AccountChanges, NewWorker, Role, WorkerCheckIn};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -51,6 +51,55 @@ async fn names_must_be_there_short_and_not_betray_forbidden_machines() {
         server.pop(&owner.api_key, &worker(&name)).await.ok(200);
     }
     assert_eq!(worker_count(&server, &owner.api_key).await, 2);
+}
+
+#[tokio::test]
+async fn names_of_workers_and_of_their_software_are_decent() {
+    let server = TestServer::start().await;
+    let owner = server.trusted("owner", 0).await;
+    let agent = |text| changed(worker("Keeper"), json!({"bridge_agent": text}));
+    server
+        .pop(&owner.api_key, &worker("My fuck1ng w0rker"))
+        .await
+        .refused(400, "ProfaneWorkerName");
+    server
+        .pop(&owner.api_key, &agent("Bitch Bridge:1:x"))
+        .await
+        .refused(400, "ProfaneBridgeAgent");
+    assert_eq!(worker_count(&server, &owner.api_key).await, 0);
+    // The software's name is looked at when the worker is made, not again.
+    server.pop(&owner.api_key, &worker("Keeper")).await.ok(200);
+    server
+        .pop(&owner.api_key, &agent("Bitch Bridge:1:x"))
+        .await
+        .ok(200);
+}
+
+#[tokio::test]
+async fn by_invitation_only_known_workers_go_on() {
+    let server = TestServer::start().await;
+    let (owner, guest) = (server.trusted("owner", 0).await, server.trusted("guest", 0).await);
+    server.pop(&owner.api_key, &worker("Keeper")).await.ok(200);
+    let invitation = AccountChanges {
+        worker_invited: Some(1),
+        ..AccountChanges::default()
+    };
+    let journal = server.engine.store().journal();
+    journal
+        .set_account(number(&guest), invitation, START)
+        .await
+        .unwrap();
+    let mut setup = Setup::default();
+    setup.engine.invite_only = true;
+    let server = server.restart(setup).await;
+    server.pop(&owner.api_key, &worker("Keeper")).await.ok(200);
+    server.pop(&guest.api_key, &worker("Guest")).await.ok(200);
+    for (key, name) in [(&owner.api_key, "Keeper 2"), (&guest.api_key, "Guest 2")] {
+        server
+            .pop(key, &worker(name))
+            .await
+            .refused(403, "WorkerInviteOnly");
+    }
 }
 
 #[tokio::test]
@@ -183,6 +232,15 @@ async fn a_worker_must_serve_a_model_that_is_known() {
             .await
             .refused(400, "BadRequest");
         assert!(message.contains("we cannot accept workers serving"), "{message}");
+        // It has its name from then on, but does not count as online.
+        assert_eq!(worker_count(&server, &owner.api_key).await, 1);
+        let any_model = changed(plain_request(), json!({"models": []}));
+        let request = server.request(&owner.api_key, &any_model).await;
+        let check = server
+            .get(&format!("/api/v2/generate/check/{request}"))
+            .await
+            .ok(200);
+        assert_eq!(check["is_possible"], false);
     }
     let one_known = json!({"models": ["my own model", "Deliberate"]});
     server
