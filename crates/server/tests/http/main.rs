@@ -12,6 +12,7 @@ mod description;
 mod dev;
 mod generate;
 mod pages;
+mod replay;
 mod status;
 mod support;
 mod users;
