@@ -1,5 +1,7 @@
 //! Default values and schemas that derive macros want as functions.
 
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
+
 pub(crate) fn yes() -> bool {
     true
 }
@@ -16,12 +18,20 @@ pub(crate) fn agent() -> String {
     crate::UNKNOWN_AGENT.to_owned()
 }
 
+/// The schema of the models that a request names.
+pub(crate) fn requested_models() -> Array {
+    ArrayBuilder::new().items(model_name()).build()
+}
+
 /// The schema of the models that a worker serves.
-pub(crate) fn model_names() -> utoipa::openapi::schema::Array {
-    use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
-    let name = ObjectBuilder::new()
+pub(crate) fn served_models() -> Array {
+    ArrayBuilder::new()
+        .items(model_name().min_length(Some(3)))
+        .build()
+}
+
+fn model_name() -> ObjectBuilder {
+    ObjectBuilder::new()
         .schema_type(Type::String)
-        .min_length(Some(3))
-        .max_length(Some(255));
-    ArrayBuilder::new().items(name).build()
+        .max_length(Some(255))
 }

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use muster_protocol::{Kudos, image::Workflow};
+use muster_protocol::{
+    Kudos,
+    image::{COMPARED_MODEL, SPECIAL_MODEL, Workflow},
+};
 
 use super::{
     Capability, Demand, Offer, SkipReason, Skipped,
@@ -324,7 +327,7 @@ fn accepted(offer: &Offer, models: &[Arc<str>]) -> Needs {
 
 /// Models whose workers are kept for those who ask for them by name.
 fn is_special(model: &str) -> bool {
-    model.contains("horde_special") || model == "SDXL_beta::stability.ai#6901"
+    model.contains(SPECIAL_MODEL) || model == COMPARED_MODEL
 }
 
 fn mask(bits: &[(u32, bool)]) -> Needs {

@@ -7,7 +7,10 @@ use std::str::FromStr;
 
 use muster_protocol::{
     ReturnCode,
-    image::{Baseline, ControlType, Params, PostProcessor, RequestInput, SourceProcessing, Workflow},
+    image::{
+        Baseline, COMPARED_MODEL, ControlType, Params, PostProcessor, RequestInput, SPECIAL_MODEL,
+        SourceProcessing, Workflow,
+    },
 };
 use muster_store::Role;
 use serde_json::Value;
@@ -16,8 +19,6 @@ use crate::{EngineError, accounts::Caller, error::Result, models::ModelReference
 
 /// Models that make something of another picture.
 const NEED_A_SOURCE: [&str; 2] = ["Stable Diffusion 2 Depth", "pix2pix"];
-/// What occurs in the names of models that belong to one account.
-const SPECIAL_MODEL: &str = "horde_special";
 /// A `Client-Agent` that was copied from an example.
 const EXAMPLE_AGENT: &str = "My-Project:v0.0.1:My-Contact";
 /// The most extra source images.
@@ -416,9 +417,6 @@ fn check_workflow(params: &Params) -> Result<()> {
     }
     Ok(())
 }
-
-/// The model whose pictures are compared in pairs and shared.
-pub(crate) const COMPARED_MODEL: &str = "SDXL_beta::stability.ai#6901";
 
 /// Pictures that are to be compared come in pairs, of that model alone, for accounts that are known.
 pub(crate) fn check_comparison(input: &mut RequestInput, caller: &Caller) -> Result<()> {

@@ -9,12 +9,12 @@ use muster_dispatch::{
 use muster_kudos::image::{Control, ImageJob, SourceImage, Targeting, settlement::RequestTerms};
 use muster_protocol::{
     Kudos, WorkerId,
-    image::{JobPayload, Params, RequestInput, Sampler, SourceProcessing, Workflow},
+    image::{COMPARED_MODEL, JobPayload, Params, RequestInput, Sampler, SourceProcessing, Workflow},
 };
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use super::{rules::COMPARED_MODEL, seed, sources::Sources};
+use super::{seed, sources::Sources};
 use crate::models::ModelReference;
 
 /// An image request after all defaults. What does not change while it lives; stored as JSON.

@@ -29,7 +29,7 @@ pub struct PopInput {
     pub nsfw: bool,
     /// The models that the worker serves; the first 300 count.
     #[serde(default)]
-    #[schema(default = json!([]), schema_with = defaults::model_names)]
+    #[schema(default = json!([]), schema_with = defaults::served_models)]
     pub models: Vec<String>,
     /// `name:version:url` of the worker software.
     #[serde(default = "defaults::agent")]

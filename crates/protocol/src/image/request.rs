@@ -56,7 +56,7 @@ pub struct RequestInput {
     pub worker_blacklist: bool,
     /// The models that may be used. An empty list means any model.
     #[serde(default = "default_models")]
-    #[schema(default = json!(["stable_diffusion"]), schema_with = model_names)]
+    #[schema(default = json!(["stable_diffusion"]), schema_with = defaults::requested_models)]
     pub models: Vec<String>,
     /// The picture to start from, as base64 or as a URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,14 +107,6 @@ pub struct RequestInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 3, max_length = 1024)]
     pub style: Option<String>,
-}
-
-fn model_names() -> utoipa::openapi::schema::Array {
-    use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
-    let name = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .max_length(Some(255));
-    ArrayBuilder::new().items(name).build()
 }
 
 fn default_models() -> Vec<String> {

@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, Display, EnumIter, EnumString, IntoStaticStr};
 use utoipa::ToSchema;
 
+/// What occurs in the names of models that belong to one account.
+pub const SPECIAL_MODEL: &str = "horde_special";
+/// The model whose pictures are compared in pairs and shared.
+pub const COMPARED_MODEL: &str = "SDXL_beta::stability.ai#6901";
+
 /// How the diffusion steps are taken.
 #[derive(
     Clone,

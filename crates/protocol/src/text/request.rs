@@ -50,7 +50,7 @@ pub struct RequestInput {
     pub worker_blacklist: bool,
     /// The models that may be used. An empty list means any model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(default = json!([]), schema_with = model_names)]
+    #[schema(default = json!([]), schema_with = defaults::requested_models)]
     pub models: Vec<String>,
     /// Only tell the price.
     #[serde(default)]
@@ -80,14 +80,6 @@ pub struct RequestInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 3, max_length = 1024)]
     pub style: Option<String>,
-}
-
-fn model_names() -> utoipa::openapi::schema::Array {
-    use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
-    let name = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .max_length(Some(255));
-    ArrayBuilder::new().items(name).build()
 }
 
 /// The `params` of a text request. An absent value stays absent unless a default is stated; workers
