@@ -22,6 +22,7 @@ impl Engine {
     /// Puts every request with something left to do back on the board. Runs before anyone is served.
     pub(crate) async fn restore(&self) -> Result<usize> {
         let now = self.clock.now();
+        let models = self.models();
         let mut restored = 0;
         let mut last = None;
         loop {
@@ -32,7 +33,7 @@ impl Engine {
             };
             last = Some(request.id);
             for (request, jobs) in page {
-                restored += usize::from(self.restore_request(request, jobs, now).await?);
+                restored += usize::from(self.restore_request(request, jobs, &models, now).await?);
             }
         }
     }
@@ -42,10 +43,11 @@ impl Engine {
         &self,
         request: StoredRequest,
         jobs: Vec<StoredJob>,
+        models: &ModelReference,
         now: Timestamp,
     ) -> Result<bool> {
         let (created, priority) = (request.created, request.priority);
-        let Some(mut request) = to_live(request, jobs, &self.models()) else {
+        let Some(mut request) = to_live(request, jobs, models) else {
             return Ok(false);
         };
         if request.is_done() {
@@ -57,7 +59,7 @@ impl Engine {
         let requester = self.accounts.get(&self.store, request.user).await?;
         let available = requester.map_or(muster_protocol::Kudos::ZERO, |caller| caller.available());
         let price = muster_protocol::Kudos::from_f64(request.price);
-        let demand = request.spec.demand(&self.models(), price, available);
+        let demand = request.spec.demand(models, price, available);
         let mut live = self.live.lock();
         live.board.insert(request.ticket(priority, created, demand));
         live.restore(request);

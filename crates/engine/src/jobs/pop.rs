@@ -19,7 +19,7 @@ use crate::{
     accounts::Caller,
     error::Result,
     live::{LiveJob, LiveJobState},
-    requests::{ImageRequest, LIFETIME, SourceAbilities},
+    requests::{ImageRequest, LIFETIME, SourceAbilities, WireSources},
     text,
     workers::SharedWorker,
 };
@@ -37,7 +37,6 @@ struct Popping {
     extra_slow: bool,
     priority_users: Vec<UserId>,
     amount: u32,
-    sources: SourceAbilities,
 }
 
 impl Engine {
@@ -61,13 +60,11 @@ impl Engine {
         }
         let priority_users = priority_users(&input.priority_usernames)?;
         let extra_slow = input.extra_slow_worker;
-        let sources = source_abilities(&worker);
         let popping = Popping {
             worker,
             extra_slow,
             priority_users,
             amount: input.amount,
-            sources,
         };
         loop {
             match self.reserve(&popping) {
@@ -129,11 +126,13 @@ impl Engine {
             return Ok(None);
         };
         let worker = popping.worker.lock().id;
-        let expiry = match popping.extra_slow {
+        let expiry = if reserved.decoy {
             // A request that only decoys are taken of is not served.
-            _ if reserved.decoy => old_expiry,
-            true => old_expiry.max(now + EXTRA_SLOW_LIFETIME),
-            false => old_expiry.max(now + LIFETIME),
+            old_expiry
+        } else if popping.extra_slow {
+            old_expiry.max(now + EXTRA_SLOW_LIFETIME)
+        } else {
+            old_expiry.max(now + LIFETIME)
         };
         let seed = spec.seed_for_pop(slots_left + reserved.slots, &mut *self.rng.lock());
         let mut ids: Vec<JobId> = (0..reserved.slots)
@@ -273,9 +272,13 @@ impl Engine {
                 .upload_url(Bucket::Transient, &blob_key(*id), self.clock.now())?;
             uploads.push(String::from(url));
         }
-        let sources = self
-            .wire_sources(reserved.request, spec.sources.as_deref(), popping.sources)
-            .await?;
+        let sources = match &spec.sources {
+            Some(sources) => {
+                let worker = source_abilities(&popping.worker);
+                self.wire_sources(reserved.request, sources, worker).await?
+            }
+            None => WireSources::default(),
+        };
         Ok(Popped {
             payload: spec.payload(seed, ids.len() as u32),
             id: ids.first().copied(),

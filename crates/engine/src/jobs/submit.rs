@@ -216,6 +216,8 @@ impl Engine {
         });
         // What becomes of a decoy says nothing about its request.
         let expiry = if found.fake { now } else { now + LIFETIME };
+        let webhook = self.webhook_delivery(id, &found, input, &result, censored, reward);
+        let announced = webhook.is_some();
         let finish = FinishJob {
             job: id,
             request: found.request,
@@ -230,7 +232,7 @@ impl Engine {
             tallies,
             request_consumed: charge,
             request_expiry: expiry,
-            webhook: self.webhook_delivery(id, &found, input, &result, censored, reward),
+            webhook,
         };
         match self.store.journal().finish_job(finish).await? {
             FinishOutcome::Finished { balances } => {
@@ -242,8 +244,8 @@ impl Engine {
                     metadata,
                     censored,
                 };
-                self.delivered(id, &found, delivered, charge, now);
-                if found.webhook.is_some() && !found.fake {
+                self.delivered(id, &found, delivered, charge, expiry, now);
+                if announced {
                     self.announce(id);
                 }
                 self.release_when_done(found.request).await;
@@ -288,7 +290,15 @@ impl Engine {
     }
 
     /// Takes a delivery into memory once it is durable.
-    fn delivered(&self, id: JobId, found: &Found, delivered: Delivered, charge: Kudos, now: Timestamp) {
+    fn delivered(
+        &self,
+        id: JobId,
+        found: &Found,
+        delivered: Delivered,
+        charge: Kudos,
+        expiry: Timestamp,
+        now: Timestamp,
+    ) {
         if !found.fake
             && let Some(worker) = self.workers.get(found.worker)
         {
@@ -303,9 +313,7 @@ impl Engine {
         if let Some(request) = live.request_mut(found.request) {
             request.consumed += charge;
         }
-        if !found.fake {
-            live.extend(found.request, now + LIFETIME);
-        }
+        live.extend(found.request, expiry);
         live.end_job(id, LiveJobState::Done(Arc::new(delivered)));
     }
 

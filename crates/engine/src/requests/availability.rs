@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use muster_dispatch::{
+    Ticket,
     image::{Demand, Image, SkipReason},
     makes_possible,
 };
@@ -132,18 +133,15 @@ impl Engine {
     /// somebody can.
     pub(super) fn availability_warning(&self, id: RequestId) -> Option<String> {
         let request = self.live.lock().request(id).cloned()?;
-        if self.is_possible(&request) {
+        if request.counts().processing > 0 {
             return None;
         }
-        let obstacles = self
-            .obstacles(&request, self.clock.now())
-            .err()
-            .unwrap_or_default();
         let ticket = self.ticket_of(&request);
+        let obstacles = self.look_for_worker(&request, &ticket, self.clock.now()).err()?;
         Some(format!(
             "No worker that is online can serve this request. {} It waits for 20 minutes; a smaller picture or \
              another model may be served sooner.",
-            obstacles.describe(&request.spec.models, &ticket.demand)
+            obstacles.describe(&ticket.models, &ticket.demand)
         ))
     }
 
@@ -159,19 +157,33 @@ impl Engine {
         {
             return true;
         }
-        let verdict = !request.faulted && request.expiry > now && self.obstacles(request, now).is_ok();
+        let ticket = self.ticket_of(request);
+        self.look_for_worker(request, &ticket, now).is_ok()
+    }
+
+    /// Looks for a worker that can serve a request, and remembers whether there is one. If there is none,
+    /// says what stands in the way.
+    fn look_for_worker(
+        &self,
+        request: &LiveRequest,
+        ticket: &Ticket<Demand>,
+        now: Timestamp,
+    ) -> Result<(), Obstacles> {
+        let mut verdict = Err(Obstacles::default());
+        if !request.faulted && request.expiry > now {
+            verdict = self.obstacles(ticket, now);
+        }
         if let Some(remembered) = self.live.lock().request_mut(request.id) {
-            remembered.possible = Some((now, verdict));
+            remembered.possible = Some((now, verdict.is_ok()));
         }
         verdict
     }
 
-    /// Looks for a worker that can serve a request. If there is none, says what stands in the way.
-    fn obstacles(&self, request: &LiveRequest, now: Timestamp) -> Result<(), Obstacles> {
-        let ticket = self.ticket_of(request);
+    /// What stands in the way of each worker that is online, unless one can serve the request.
+    fn obstacles(&self, ticket: &Ticket<Demand>, now: Timestamp) -> Result<(), Obstacles> {
         let mut obstacles = Obstacles::default();
         for worker in &self.workers.online(now).workers {
-            match makes_possible::<Image>(&ticket, &worker.pop(now)) {
+            match makes_possible::<Image>(ticket, &worker.pop(now)) {
                 Ok(()) => return Ok(()),
                 Err(reason) => obstacles.count(reason),
             }

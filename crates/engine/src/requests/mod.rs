@@ -12,7 +12,7 @@ mod submit;
 mod upfront;
 mod warnings;
 
-pub(crate) use sources::SourceAbilities;
+pub(crate) use sources::{SourceAbilities, WireSources};
 pub(crate) use spec::ImageRequest;
 pub(crate) use submit::LIFETIME;
 pub use submit::Submission;

@@ -241,12 +241,9 @@ impl Engine {
     pub(crate) async fn wire_sources(
         &self,
         request: RequestId,
-        sources: Option<&Sources>,
+        sources: &Sources,
         worker: SourceAbilities,
     ) -> Result<WireSources> {
-        let Some(sources) = sources else {
-            return Ok(WireSources::default());
-        };
         let mut wire = WireSources::default();
         if worker.image {
             wire.image = self.wire_source(&image_key(request), worker.by_url).await?;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use muster_kudos::{
-    image::settlement,
+    image::{ImageJob, settlement},
     priority::{Payer, initial_priority},
     rounding::round0,
 };
@@ -102,8 +102,7 @@ impl Engine {
             }
         }
         if dry_run {
-            let price = self.pricing.base_price(&spec.priced());
-            let kudos = round0(self.estimate(&spec, price, count));
+            let kudos = round0(self.estimate(&spec, &spec.priced(), count));
             return Ok(Submission::DryRun(RequestAccepted {
                 id: None,
                 kudos,
@@ -124,12 +123,13 @@ impl Engine {
         Ok(Submission::Accepted(accepted))
     }
 
-    /// What the whole request will cost at most, as dry runs tell it.
-    fn estimate(&self, spec: &ImageRequest, price: f64, count: u32) -> f64 {
+    /// What a request of `count` such jobs will cost at most.
+    pub(super) fn estimate(&self, spec: &ImageRequest, job: &ImageJob, count: u32) -> f64 {
+        let price = self.pricing.base_price(job);
         let family = self
             .models()
             .baseline(spec.models.first().map_or("SDXL 1.0", |model| model));
-        settlement::estimate(price, &spec.priced(), count, family, spec.terms())
+        settlement::estimate(price, job, count, family, spec.terms())
     }
 
     /// Stores the pictures of a request and activates it. If it cannot be activated, they go again.
@@ -190,8 +190,9 @@ impl Engine {
             flagged: caller.has(Role::Flagged),
             shared_key_exhausted: false,
         });
-        let tax = settlement::activation_tax(&spec.priced());
-        let price = self.pricing.base_price(&spec.priced());
+        let priced = spec.priced();
+        let tax = settlement::activation_tax(&priced);
+        let price = self.pricing.base_price(&priced);
         let demand = spec.demand(&self.models(), Kudos::from_f64(price), caller.available());
         let things = demand.things();
         let event = tax_event(id, caller, tax, now);

@@ -5,7 +5,6 @@ use muster_kudos::{
     account,
     image::{
         ImageJob,
-        settlement::estimate,
         upfront::{
             HordeLoad, RequestedModel, UpfrontQuestion, UpfrontVerdict, downgrade, is_lcm_lora, judge,
         },
@@ -48,16 +47,10 @@ impl Engine {
         let models = self.requested_models(spec);
         let named_workers_pay = self.config.upfront_for_named_workers;
         let verdict = judge(question(spec, &job, &models), self.load(), named_workers_pay);
-        verdict.is_needed().then(|| {
-            let family = self
-                .models()
-                .baseline(spec.models.first().map_or("SDXL 1.0", |model| model));
-            let price = self.pricing.base_price(&job);
-            Terms {
-                verdict,
-                required: Kudos::from_f64(estimate(price, &job, count, family, spec.terms())),
-                allow_downgrade,
-            }
+        verdict.is_needed().then(|| Terms {
+            verdict,
+            required: Kudos::from_f64(self.estimate(spec, &job, count)),
+            allow_downgrade,
         })
     }
 

@@ -47,6 +47,11 @@ impl DataDir {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A file or directory inside.
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)

@@ -83,7 +83,7 @@ pub(super) fn model_source(settings: &Settings, data_dir: &DataDir) -> anyhow::R
     if places.is_empty() {
         return Ok(None);
     }
-    let source = ModelSource::new(places, data_dir.join("."));
+    let source = ModelSource::new(places, data_dir.path().to_owned());
     source
         .map(Some)
         .context("the system's certificates cannot be loaded")
