@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::{RequestValidationError, TestUserInput, image, text};
+use crate::{RequestValidationError, TestUserInput, alchemy, image, text};
 
 /// A request body that is checked against its published schema before it is read.
 pub trait Body: DeserializeOwned + 'static {
@@ -65,6 +65,8 @@ bodies!(
     text::RequestInput,
     text::PopInput,
     text::SubmitInput,
+    alchemy::RequestInput,
+    alchemy::PopInput,
     TestUserInput
 );
 
@@ -122,6 +124,9 @@ fn forbid_null(value: &mut Value) {
     }
 }
 
+/// Members whose values nobody but client and worker understands.
+const FREE_FORM: [&str; 2] = ["special", "payload"];
+
 /// Writes `512.0` as `512`, so that typed integers can be read. Free-form members stay untouched.
 fn whole_numbers(value: &mut Value) {
     match value {
@@ -136,7 +141,10 @@ fn whole_numbers(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(whole_numbers),
         Value::Object(members) => {
-            for (_, member) in members.iter_mut().filter(|(name, _)| *name != "special") {
+            for (_, member) in members
+                .iter_mut()
+                .filter(|(name, _)| !FREE_FORM.contains(&name.as_str()))
+            {
                 whole_numbers(member);
             }
         }
