@@ -9,11 +9,12 @@
 //!   them: who is served next, what is due, where in the queue a request stands.
 //! - [`image`] is the kind that makes pictures: what a request needs, what a worker offers, what
 //!   a bridge agent is able to do.
-//! - [`text`] is the kind that writes text.
+//! - [`text`] is the kind that writes text, [`alchemy`] the one that works on pictures that exist.
 //! - [`wait_time`] is the arithmetic of the waiting time shown to clients.
 //!
 //! What a request costs is decided in `kudos`, what happens around a decision in `engine`.
 
+pub mod alchemy;
 mod bits;
 mod blocks;
 mod board;

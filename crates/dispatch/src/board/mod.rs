@@ -17,7 +17,7 @@ mod users;
 mod waiting;
 mod workers;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId, WorkerId};
 use rand::Rng;
@@ -322,6 +322,28 @@ impl<K: Kind> Board<K> {
         true
     }
 
+    /// Replaces the models that a request names. Does nothing else: its place and what it needs stay.
+    pub fn set_models(&mut self, request: RequestId, models: Vec<Arc<str>>) {
+        let Some(&slot) = self.slots.get(&request) else {
+            return;
+        };
+        let entry = &self.entries[slot as usize];
+        if entry.ticket.models == models {
+            return;
+        }
+        let state = entry.state;
+        self.set_state(slot, State::Taken);
+        let old = self.sides[slot as usize].set;
+        let set = self.models.enter(&models);
+        self.models.leave(old);
+        let side = &mut self.sides[slot as usize];
+        (side.set, side.low_models) = (set, self.models.low(set));
+        let entry = &mut self.entries[slot as usize];
+        entry.traits = K::traits_of(&entry.ticket.demand, models.is_empty());
+        entry.ticket.models = models;
+        self.set_state(slot, state);
+    }
+
     /// Says what a user has to spend now, for workers that want to see the price beforehand. Only
     /// matters while the user has requests on the board.
     pub fn set_available(&mut self, user: UserId, available: Kudos) {
@@ -434,7 +456,7 @@ impl<K: Kind> Board<K> {
 
     /// Slots that the anonymous account waits for with requests that name one of `models`, or with
     /// all requests if `models` is empty.
-    pub fn pending_anonymous(&self, models: &[std::sync::Arc<str>]) -> u64 {
+    pub fn pending_anonymous(&self, models: &[Arc<str>]) -> u64 {
         if models.is_empty() {
             return self.pending_slots(UserId::ANONYMOUS);
         }
