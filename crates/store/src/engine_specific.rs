@@ -21,7 +21,7 @@ const STATEMENT_CACHE: usize = 512;
 const ROW_BUFFER: usize = 1024;
 
 /// How long SQLite waits for another process that is writing.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The options of a pool. SQLite: write-ahead log, every commit synced to disk.
 pub(crate) fn connect_options(url: &str, connections: u32) -> Result<ConnectOptions, StoreError> {
@@ -162,15 +162,20 @@ pub(crate) fn is_transient(error: &DbErr) -> bool {
     if is_disconnected(error) {
         return true;
     }
+    // PostgreSQL: serialization failure, deadlock, lock not available.
+    is_locked(error) || has_code(error, &["40001", "40P01", "55P03"])
+}
+
+/// Whether another process holds the SQLite file: busy and locked, with their extended codes.
+pub(crate) fn is_locked(error: &DbErr) -> bool {
+    has_code(error, &["5", "6", "261", "262", "517", "773"])
+}
+
+fn has_code(error: &DbErr, codes: &[&str]) -> bool {
     let Some(sqlx::Error::Database(error)) = driver_error(error) else {
         return false;
     };
-    let code = error.code().unwrap_or_default();
-    // PostgreSQL: serialization failure, deadlock, lock not available.
-    let postgres = ["40001", "40P01", "55P03"];
-    // SQLite: busy and locked, with their extended codes.
-    let sqlite = ["5", "6", "261", "262", "517", "773"];
-    postgres.contains(&&*code) || sqlite.contains(&&*code)
+    error.code().is_some_and(|code| codes.contains(&&*code))
 }
 
 /// Whether a row with the same key exists.

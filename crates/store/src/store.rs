@@ -1,6 +1,9 @@
 //! [`Store`]: opening, migrating, closing.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use muster_protocol::{Timestamp, UserId};
 use sea_orm::{Database, DatabaseConnection, EntityTrait as _};
@@ -9,12 +12,15 @@ use tokio::sync::Mutex;
 
 use crate::{
     Journal, JournalError, MigrationReport, Roles, StoreConfig, StoreError,
-    engine_specific::{cannot_connect, connect_options},
+    engine_specific::{BUSY_TIMEOUT, cannot_connect, connect_options, is_locked},
     entity::{balance, setting, user},
     journal::{self, Running},
     migration,
     sql::execute_all,
 };
+
+/// How long to wait for whoever sets a new SQLite file up.
+const LOCKED_PAUSE: Duration = Duration::from_millis(5);
 
 /// An open database. Cheap to clone; all clones share the writer and the pool of readers.
 #[derive(Clone, Debug)]
@@ -28,11 +34,19 @@ struct Inner {
     running: Mutex<Option<Running>>,
 }
 
+/// Connects. SQLite refuses at once, without its usual patience, while another process that opens the same
+/// new file turns the write-ahead log on; that is over in a moment, so it is tried again.
 async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, StoreError> {
     let options = connect_options(url, connections)?;
-    Database::connect(options)
-        .await
-        .map_err(|error| cannot_connect(url, error))
+    let begun = Instant::now();
+    loop {
+        match Database::connect(options.clone()).await {
+            Err(error) if is_locked(&error) && begun.elapsed() < BUSY_TIMEOUT => {
+                tokio::time::sleep(LOCKED_PAUSE).await;
+            }
+            outcome => return outcome.map_err(|error| cannot_connect(url, error)),
+        }
+    }
 }
 
 impl Store {

@@ -86,7 +86,7 @@ async fn everything_queued_is_committed_on_close(db: &TestDb) {
 }
 
 async fn many_nodes_start_at_once(db: &TestDb) {
-    let opened = futures_util::future::join_all((0..4).map(|_| db.open())).await;
+    let opened = futures_util::future::join_all((0..12).map(|_| db.open())).await;
     for store in opened {
         store.close().await;
     }
