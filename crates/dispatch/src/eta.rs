@@ -2,8 +2,11 @@
 //! engine's business.
 
 /// What the estimate of a request's waiting time is made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Waiting {
+    /// How many things make a unit: the queue is reckoned in hundredths of it, and without any measured speed
+    /// one of it a second is assumed. A million for pictures, one for text.
+    pub unit: f64,
     /// Things of all queued jobs up to and including this request; 0 if it is not queued.
     pub things: u64,
     /// The number of those jobs; 0 if the request is not queued.
@@ -32,13 +35,11 @@ impl Waiting {
 /// Seconds until all of a request's jobs are expected to be done.
 ///
 /// The queue up to and including the request is shared by as many threads as there are jobs in it
-/// at most; jobs in progress finish after that. Without any measured speed, one million things a
-/// second are assumed.
+/// at most; jobs in progress finish after that.
 pub fn wait_time(waiting: Waiting) -> u64 {
-    const MILLION: f64 = 1_000_000.0;
-    let ahead = (waiting.things as f64 / MILLION * 100.0).round_ties_even() / 100.0;
+    let ahead = (waiting.things as f64 / waiting.unit * 100.0).round_ties_even() / 100.0;
     let threads = waiting.threads.min(waiting.jobs);
-    let rate = waiting.speed / MILLION * threads as f64;
+    let rate = waiting.speed / waiting.unit * threads as f64;
     let rate = if rate > 0.0 { rate } else { 1.0 };
     (ahead / rate + waiting.in_progress).round_ties_even().max(0.0) as u64
 }
@@ -50,6 +51,7 @@ mod tests {
     #[test]
     fn the_queue_is_shared_by_at_most_as_many_threads_as_jobs() {
         let queue = Waiting {
+            unit: 1e6,
             things: 100_000_000,
             jobs: 4,
             threads: 10,
@@ -70,6 +72,7 @@ mod tests {
     #[test]
     fn a_horde_without_workers_counts_as_one_million_a_second() {
         let queue = Waiting {
+            unit: 1e6,
             things: 20_971_520,
             jobs: 4,
             threads: 0,
@@ -80,11 +83,29 @@ mod tests {
     }
 
     #[test]
+    fn text_is_reckoned_in_tokens() {
+        let queue = Waiting {
+            unit: 1.0,
+            things: 160,
+            jobs: 2,
+            threads: 1,
+            speed: 20.0,
+            in_progress: 0.0,
+        };
+        assert_eq!(wait_time(queue), 8);
+        assert_eq!(wait_time(Waiting { speed: 0.0, ..queue }), 160);
+    }
+
+    #[test]
     fn nothing_queued_leaves_the_jobs_in_progress() {
         assert_eq!(
             wait_time(Waiting {
+                unit: 1e6,
+                things: 0,
+                jobs: 0,
+                threads: 0,
+                speed: 0.0,
                 in_progress: 12.5,
-                ..Waiting::default()
             }),
             12
         );

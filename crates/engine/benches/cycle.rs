@@ -19,7 +19,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use muster_engine::{
-    Call, Engine, EngineConfig, ModelReference, Parts, Submission, SystemClock,
+    Call, Engine, EngineConfig, ModelReference, Parts, Submission, SystemClock, TextModels,
     outbound::{Outbound, Reach},
 };
 use muster_kudos::image::ImagePricing;
@@ -93,6 +93,7 @@ async fn start(url: &str, directory: &std::path::Path) -> Engine {
         store: Store::open(StoreConfig::new(url)).await.unwrap(),
         blobs: Blobs::new(blobs).unwrap(),
         models: ModelReference::bundled().clone(),
+        text_models: TextModels::bundled().clone(),
         pricing: ImagePricing::bundled(),
         outbound: Outbound::new(Reach::Public).unwrap(),
     };

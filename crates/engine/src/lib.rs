@@ -7,8 +7,8 @@
 //! | module | use cases |
 //! | --- | --- |
 //! | `accounts` | register, find the account behind a key, test accounts, the administrator |
-//! | `requests` | submit a request, follow it, cancel it |
-//! | `jobs` | pop jobs, submit results |
+//! | `image`, `text`, `alchemy` | one for each kind of work: submit a request, follow it, cancel it; pop jobs, submit results |
+//! | `requests`, `jobs` | what the kinds have in common in that, told apart by `work` |
 //! | `workers` | register and check in workers |
 //! | `webhooks` | announce results |
 //! | `duties` | what happens without anyone asking: expiry, time-outs, pruning |
@@ -20,22 +20,27 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod accounts;
+mod alchemy;
 mod call;
 mod clock;
 mod config;
 mod duties;
 mod error;
+mod image;
 mod jobs;
 mod keys;
 mod live;
 mod models;
+pub mod names;
 pub mod outbound;
 mod pictures;
 mod profanity;
 mod requests;
 mod restore;
-pub mod text;
+mod sources;
+mod text;
 mod webhooks;
+mod work;
 mod workers;
 
 use std::{
@@ -46,6 +51,7 @@ use std::{
     },
 };
 
+use muster_dispatch::{alchemy::Alchemy, image::Image, text::Text};
 use muster_kudos::image::ImagePricing;
 use muster_protocol::{ANONYMOUS_KEY, Kudos, Timestamp, UserId};
 use muster_store::{ApiKeyHash, Balances, Blobs, Store};
@@ -56,10 +62,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     accounts::AccountCache,
-    live::Live,
+    models::Facts,
     outbound::Outbound,
     pictures::Studio,
     webhooks::WebhookQueue,
+    work::{Desk, Work as _, for_each_kind},
     workers::{Registry, Worker},
 };
 pub use crate::{
@@ -68,7 +75,10 @@ pub use crate::{
     clock::{Clock, ManualClock, SystemClock},
     config::EngineConfig,
     error::{EngineError, Refusal, Result},
-    models::{ImageModel, ModelReference, ModelSource, ModelSourceError, Requirements},
+    models::{
+        ImageModel, ModelReference, ModelSource, ModelSourceError, Reference, Requirements, TextModel,
+        TextModels,
+    },
     requests::Submission,
 };
 
@@ -82,14 +92,16 @@ pub struct Inner {
     clock: Arc<dyn Clock>,
     store: Store,
     blobs: Blobs,
-    models: RwLock<Arc<ModelReference>>,
+    models: RwLock<Facts>,
     pricing: ImagePricing,
     outbound: Outbound,
     studio: Studio,
     accounts: AccountCache,
     workers: Registry,
     rng: Mutex<StdRng>,
-    live: Mutex<Live>,
+    image: Desk<Image>,
+    text: Desk<Text>,
+    alchemy: Desk<Alchemy>,
     /// When the server began to serve: jobs that were handed out before may be its fault.
     started: Timestamp,
     webhooks: WebhookQueue,
@@ -118,8 +130,10 @@ pub struct Parts {
     pub store: Store,
     /// Pictures.
     pub blobs: Blobs,
-    /// What is known about models.
+    /// What is known about image models.
     pub models: ModelReference,
+    /// What is known about text models.
+    pub text_models: TextModels,
     /// Prices.
     pub pricing: ImagePricing,
     /// Calls to addresses that strangers name.
@@ -139,20 +153,26 @@ impl Engine {
             store,
             blobs,
             models,
+            text_models,
             pricing,
             outbound,
         } = parts;
+        let facts = Facts {
+            image: Arc::new(models),
+            text: Arc::new(text_models),
+        };
         let workers = store
             .workers()
             .await?
             .into_iter()
-            .map(|worker| Worker::from_stored(worker, &models));
-        let live = Live::new(config.remembered_requests, config.matched_targeting);
+            .map(|worker| Worker::from_stored(worker, &facts));
         let engine = Self(Arc::new(Inner {
             accounts: AccountCache::new(),
             workers: Registry::new(workers),
             rng: Mutex::new(StdRng::from_seed(seed)),
-            live: Mutex::new(live),
+            image: Desk::new(&config),
+            text: Desk::new(&config),
+            alchemy: Desk::new(&config),
             started: clock.now(),
             webhooks: WebhookQueue::default(),
             wake: Notify::new(),
@@ -161,7 +181,7 @@ impl Engine {
             clock,
             store,
             blobs,
-            models: RwLock::new(Arc::new(models)),
+            models: RwLock::new(facts),
             pricing,
             outbound,
             studio: Studio::new(),
@@ -224,7 +244,9 @@ impl Engine {
 
     /// Requests that are in memory, finished ones included.
     pub fn requests_in_memory(&self) -> usize {
-        self.live.lock().len()
+        let mut requests = 0;
+        for_each_kind!(W => requests += W::desk(self).live.lock().len());
+        requests
     }
 
     fn random(&self) -> u128 {

@@ -8,18 +8,19 @@ use std::{
     sync::Arc,
 };
 
-use muster_dispatch::{
-    Board, Ticket,
-    image::{Demand, Image},
+use muster_dispatch::{Board, Ticket};
+use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId, WorkerId};
+use muster_store::JobState;
+
+use crate::{
+    models::Facts,
+    work::{Part, Work},
 };
-use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId, WorkerId, image::Metadata};
 
-use crate::{models::ModelReference, requests::ImageRequest};
-
-/// All that is live, and some that is finished but still asked for.
-pub(crate) struct Live {
-    pub(crate) board: Board<Image>,
-    requests: HashMap<RequestId, LiveRequest>,
+/// All of one kind that is live, and some that is finished but still asked for.
+pub(crate) struct Live<W: Work> {
+    pub(crate) board: Board<W>,
+    requests: HashMap<RequestId, LiveRequest<W>>,
     jobs: HashMap<JobId, RequestId>,
     by_user: HashMap<UserId, Vec<RequestId>>,
     /// Slots of requests that are being written down, by account.
@@ -31,15 +32,15 @@ pub(crate) struct Live {
 
 /// A request in memory.
 #[derive(Clone, Debug)]
-pub(crate) struct LiveRequest {
+pub(crate) struct LiveRequest<W: Work> {
     pub(crate) id: RequestId,
-    pub(crate) spec: Arc<ImageRequest>,
+    pub(crate) spec: Arc<W::Request>,
     pub(crate) user: UserId,
     pub(crate) expiry: Timestamp,
     /// Jobs that no worker has taken yet.
     pub(crate) slots: u32,
-    /// Jobs that are being handed out: taken off the board, not durable yet.
-    pub(crate) reserved: u32,
+    /// Jobs that are being handed out, by the part that each does: taken off the board, not durable yet.
+    pub(crate) reserved: Vec<Part>,
     /// Jobs asked for; after a cancellation, jobs delivered.
     pub(crate) total: u32,
     pub(crate) faulted: bool,
@@ -51,17 +52,19 @@ pub(crate) struct LiveRequest {
     pub(crate) held: bool,
     /// Price of one job before multipliers.
     pub(crate) price: f64,
-    /// Pixelsteps of one job.
+    /// Work in one job: pixelsteps, tokens.
     pub(crate) things: u64,
-    pub(crate) jobs: Vec<LiveJob>,
+    pub(crate) jobs: Vec<LiveJob<W>>,
     /// Whether any online worker can serve it, and when that was found out.
     pub(crate) possible: Option<(Timestamp, bool)>,
 }
 
 /// A job in memory.
 #[derive(Clone, Debug)]
-pub(crate) struct LiveJob {
+pub(crate) struct LiveJob<W: Work> {
     pub(crate) id: JobId,
+    /// Which part of the request it does.
+    pub(crate) part: Part,
     pub(crate) worker: WorkerId,
     pub(crate) model: Arc<str>,
     pub(crate) started: Timestamp,
@@ -69,24 +72,24 @@ pub(crate) struct LiveJob {
     pub(crate) deadline: Timestamp,
     /// A decoy: counted nowhere.
     pub(crate) fake: bool,
-    pub(crate) state: LiveJobState,
+    pub(crate) state: LiveJobState<W>,
 }
 
 /// Where a job in memory is.
 #[derive(Clone, Debug)]
-pub(crate) enum LiveJobState {
+pub(crate) enum LiveJobState<W: Work> {
     Processing,
-    Done(Arc<Delivered>),
+    Done(Arc<Delivered<W>>),
     Faulted,
 }
 
 /// What a worker delivered.
 #[derive(Clone, Debug)]
-pub(crate) struct Delivered {
+pub(crate) struct Delivered<W: Work> {
     /// `R2` for an object, else the text that the worker sent.
     pub(crate) result: String,
     pub(crate) seed: i64,
-    pub(crate) metadata: Vec<Metadata>,
+    pub(crate) metadata: Vec<W::Metadata>,
     pub(crate) censored: bool,
 }
 
@@ -98,7 +101,17 @@ pub(crate) struct JobCounts {
     pub(crate) faulted: u32,
 }
 
-impl LiveRequest {
+impl<W: Work> LiveJobState<W> {
+    pub(crate) fn as_stored(&self) -> JobState {
+        match self {
+            Self::Processing => JobState::Processing,
+            Self::Done(_) => JobState::Done,
+            Self::Faulted => JobState::Faulted,
+        }
+    }
+}
+
+impl<W: Work> LiveRequest<W> {
     pub(crate) fn counts(&self) -> JobCounts {
         let mut counts = JobCounts::default();
         for job in self.jobs.iter().filter(|job| !job.fake) {
@@ -111,6 +124,15 @@ impl LiveRequest {
         counts
     }
 
+    /// The results, in the order in which their jobs were handed out.
+    pub(crate) fn delivered(&self) -> impl Iterator<Item = (&LiveJob<W>, &Arc<Delivered<W>>)> {
+        let counted = self.jobs.iter().filter(|job| !job.fake);
+        counted.filter_map(|job| match &job.state {
+            LiveJobState::Done(delivered) => Some((job, delivered)),
+            _ => None,
+        })
+    }
+
     /// Whether nothing more will come: given up, or nothing left to do.
     pub(crate) fn is_done(&self) -> bool {
         self.faulted || self.is_idle()
@@ -118,11 +140,11 @@ impl LiveRequest {
 
     /// Whether all slots are taken and nothing is in progress or being handed out.
     pub(crate) fn is_idle(&self) -> bool {
-        self.slots == 0 && self.reserved == 0 && self.counts().processing == 0
+        self.slots == 0 && self.reserved.is_empty() && self.counts().processing == 0
     }
 
     /// The request as the board knows it.
-    pub(crate) fn ticket(&self, priority: i64, created: Timestamp, demand: Demand) -> Ticket<Demand> {
+    pub(crate) fn ticket(&self, priority: i64, created: Timestamp, demand: W::Demand) -> Ticket<W::Demand> {
         Ticket {
             request: self.id,
             requester: self.user,
@@ -131,22 +153,22 @@ impl LiveRequest {
             expires: self.expiry,
             slots: self.slots,
             things: self.things,
-            models: self.spec.models.clone(),
-            workers: self.spec.worker_list(),
+            models: W::models(self),
+            workers: W::worker_list(&self.spec),
             demand,
         }
     }
 
-    pub(crate) fn job(&self, id: JobId) -> Option<&LiveJob> {
+    pub(crate) fn job(&self, id: JobId) -> Option<&LiveJob<W>> {
         self.jobs.iter().find(|job| job.id == id)
     }
 
-    fn job_mut(&mut self, id: JobId) -> Option<&mut LiveJob> {
+    fn job_mut(&mut self, id: JobId) -> Option<&mut LiveJob<W>> {
         self.jobs.iter_mut().find(|job| job.id == id)
     }
 }
 
-impl Live {
+impl<W: Work> Live<W> {
     /// Nothing yet. `remembered`: finished requests to keep; `matched_targeting`: requests that name
     /// workers only go to those that prioritise their requester.
     pub(crate) fn new(remembered: usize, matched_targeting: bool) -> Self {
@@ -161,16 +183,16 @@ impl Live {
         }
     }
 
-    pub(crate) fn request(&self, id: RequestId) -> Option<&LiveRequest> {
+    pub(crate) fn request(&self, id: RequestId) -> Option<&LiveRequest<W>> {
         self.requests.get(&id)
     }
 
-    pub(crate) fn request_mut(&mut self, id: RequestId) -> Option<&mut LiveRequest> {
+    pub(crate) fn request_mut(&mut self, id: RequestId) -> Option<&mut LiveRequest<W>> {
         self.requests.get_mut(&id)
     }
 
     /// A job with its request.
-    pub(crate) fn job(&self, id: JobId) -> Option<(&LiveRequest, &LiveJob)> {
+    pub(crate) fn job(&self, id: JobId) -> Option<(&LiveRequest<W>, &LiveJob<W>)> {
         let request = self.requests.get(self.jobs.get(&id)?)?;
         Some((request, request.job(id)?))
     }
@@ -200,13 +222,22 @@ impl Live {
         }
     }
 
+    /// Jobs in progress of the account's requests.
+    pub(crate) fn in_progress(&self, user: UserId) -> u64 {
+        let requests = self.by_user.get(&user).into_iter().flatten();
+        let requests = requests.filter_map(|id| self.requests.get(id));
+        requests
+            .map(|request| u64::from(request.counts().processing))
+            .sum()
+    }
+
     /// How many requests are in memory.
     pub(crate) fn len(&self) -> usize {
         self.requests.len()
     }
 
     /// Takes a request in. The caller puts it on the board.
-    pub(crate) fn insert(&mut self, request: LiveRequest) {
+    pub(crate) fn insert(&mut self, request: LiveRequest<W>) {
         for job in &request.jobs {
             self.jobs.insert(job.id, request.id);
         }
@@ -215,7 +246,7 @@ impl Live {
     }
 
     /// Takes a request in that was on the board before a restart, with its jobs in progress.
-    pub(crate) fn restore(&mut self, request: LiveRequest) {
+    pub(crate) fn restore(&mut self, request: LiveRequest<W>) {
         for job in request
             .jobs
             .iter()
@@ -227,7 +258,7 @@ impl Live {
     }
 
     /// Takes a started job in.
-    pub(crate) fn start_job(&mut self, request: RequestId, job: LiveJob) {
+    pub(crate) fn start_job(&mut self, request: RequestId, job: LiveJob<W>) {
         self.board.start_job(job.id, request, job.worker, job.deadline);
         self.jobs.insert(job.id, request);
         if let Some(request) = self.requests.get_mut(&request) {
@@ -236,7 +267,7 @@ impl Live {
     }
 
     /// Marks a job as delivered or given up.
-    pub(crate) fn end_job(&mut self, id: JobId, state: LiveJobState) {
+    pub(crate) fn end_job(&mut self, id: JobId, state: LiveJobState<W>) {
         self.board.finish_job(id);
         let Some(request) = self
             .jobs
@@ -249,28 +280,47 @@ impl Live {
             job.state = state;
         }
         let request = request.id;
+        self.rename_parts(request);
         self.settle(request);
     }
 
-    /// Takes slots that the board has reserved, until [`Live::put_slots`] says what came of it.
-    pub(crate) fn take_slots(&mut self, id: RequestId, slots: u32) {
-        if let Some(request) = self.requests.get_mut(&id) {
-            request.slots = request.slots.saturating_sub(slots);
-            request.reserved += slots;
-        }
+    /// Takes slots that the board has reserved for a worker that offers `models`, until
+    /// [`Live::put_slots`] says what came of it. Answers which parts of the request they are.
+    pub(crate) fn take_slots(&mut self, id: RequestId, models: &[Arc<str>], slots: u32) -> Vec<Part> {
+        let Some(request) = self.requests.get_mut(&id) else {
+            return Vec::new();
+        };
+        let parts = W::next_parts(request, models, slots);
+        request.slots = request.slots.saturating_sub(slots);
+        request.reserved.extend(&parts);
+        self.rename_parts(id);
+        parts
     }
 
     /// Ends a reservation, which became jobs or was lost.
-    pub(crate) fn put_slots(&mut self, id: RequestId, slots: u32) {
+    pub(crate) fn put_slots(&mut self, id: RequestId, parts: &[Part]) {
         if let Some(request) = self.requests.get_mut(&id) {
-            request.reserved = request.reserved.saturating_sub(slots);
+            for part in parts {
+                if let Some(index) = request.reserved.iter().position(|reserved| reserved == part) {
+                    request.reserved.swap_remove(index);
+                }
+            }
+        }
+    }
+
+    /// Tells the board which parts of a request still wait.
+    fn rename_parts(&mut self, id: RequestId) {
+        if W::NAMED_PARTS
+            && let Some(request) = self.requests.get(&id)
+        {
+            self.board.set_models(id, W::models(request));
         }
     }
 
     /// Takes over how many slots the store says are left, of which other reservations may hold some.
     pub(crate) fn correct_slots(&mut self, id: RequestId, slots_left: u32) {
         if let Some(request) = self.requests.get_mut(&id) {
-            request.slots = slots_left.saturating_sub(request.reserved);
+            request.slots = slots_left.saturating_sub(request.reserved.len() as u32);
             self.board.set_slots(id, request.slots);
         }
         self.settle(id);
@@ -283,6 +333,7 @@ impl Live {
             && !request.cancelled
         {
             request.slots += slots;
+            self.rename_parts(id);
             self.board.release(id, slots);
         }
     }
@@ -306,20 +357,21 @@ impl Live {
             request.faulted = true;
         } else {
             request.cancelled = true;
-            request.total = request.counts().finished;
+            let counts = request.counts();
+            request.total = counts.finished + counts.processing;
         }
         self.board.cancel(id);
         self.settle(id);
     }
 
     /// Looks again at what a request needs, after the facts about models have changed.
-    pub(crate) fn review(&mut self, id: RequestId, models: &ModelReference) {
+    pub(crate) fn review(&mut self, id: RequestId, facts: &Facts) {
         let Some(request) = self.requests.get(&id) else {
             return;
         };
         let Some(ticket) = self.board.get(id) else { return };
-        let (price, available) = (ticket.demand.price, ticket.demand.available);
-        let demand = request.spec.demand(models, price, available);
+        let (price, available) = W::upfront(&ticket.demand).unwrap_or_default();
+        let demand = W::demand(&request.spec, facts, price, available);
         self.board.revise(id, demand);
     }
 
@@ -371,8 +423,9 @@ impl Live {
 
 #[cfg(test)]
 mod tests {
-    use muster_protocol::image::RequestInput;
-    use rand::{SeedableRng, rngs::StdRng};
+    use muster_dispatch::{alchemy::Alchemy, text::Text};
+    use muster_protocol::text::RequestInput;
+    use serde_json::json;
     use uuid::Uuid;
 
     use super::*;
@@ -383,20 +436,18 @@ mod tests {
         Uuid::from_u128(number)
     }
 
-    /// A request with two slots, on the board.
-    fn live() -> (Live, RequestId) {
-        let models = ModelReference::bundled();
-        let input = RequestInput::new("a lighthouse");
-        let spec = ImageRequest::new(input, Vec::new(), false, models, &mut StdRng::seed_from_u64(1));
-        let demand = spec.demand(models, Kudos::ZERO, Kudos::ZERO);
+    /// A request as it is stored, with so many slots, on the board.
+    fn live<W: Work>(spec: serde_json::Value, slots: u32) -> (Live<W>, RequestId) {
+        let spec: W::Request = serde_json::from_value(spec).unwrap();
+        let demand = W::demand(&spec, &Facts::default(), Kudos::ZERO, Kudos::ZERO);
         let request = LiveRequest {
             id: RequestId(id(1)),
             spec: Arc::new(spec),
             user: UserId(7),
             expiry: NOW + std::time::Duration::from_mins(20),
-            slots: 2,
-            reserved: 0,
-            total: 2,
+            slots,
+            reserved: Vec::new(),
+            total: slots,
             faulted: false,
             cancelled: false,
             consumed: Kudos::ZERO,
@@ -413,9 +464,26 @@ mod tests {
         (live, RequestId(id(1)))
     }
 
-    fn job(number: u128) -> LiveJob {
+    /// A request for two texts.
+    fn texts() -> (Live<Text>, RequestId) {
+        let input: RequestInput = serde_json::from_value(json!({"prompt": "Once"})).unwrap();
+        let spec = json!({"prompt": "Once", "params": input.params, "models": [], "workers": [],
+            "worker_blacklist": false, "trusted_workers": false, "validated_backends": false, "slow_workers": true});
+        live(spec, 2)
+    }
+
+    /// A request for two captions and a tag, of a picture of one tile.
+    fn forms() -> (Live<Alchemy>, RequestId) {
+        let forms = json!([{"name": "caption"}, {"name": "nsfw"}, {"name": "caption"}]);
+        let spec = json!({"forms": forms, "source": "kept", "tiles": 1, "trusted_workers": false,
+            "slow_workers": true});
+        live(spec, 3)
+    }
+
+    fn job<W: Work>(number: u128, part: Part) -> LiveJob<W> {
         LiveJob {
             id: JobId(id(number)),
+            part,
             worker: WorkerId(id(9)),
             model: "stable_diffusion".into(),
             started: NOW,
@@ -427,17 +495,17 @@ mod tests {
 
     #[test]
     fn a_request_is_not_done_while_a_reservation_is_being_written_down() {
-        let (mut live, request) = live();
-        live.take_slots(request, 1);
-        live.start_job(request, job(2));
-        live.put_slots(request, 1);
-        live.take_slots(request, 1);
+        let (mut live, request) = texts();
+        live.take_slots(request, &[], 1);
+        live.start_job(request, job(2, 0));
+        live.put_slots(request, &[0]);
+        live.take_slots(request, &[], 1);
         live.end_job(JobId(id(2)), LiveJobState::Faulted);
         assert!(!live.request(request).unwrap().is_done());
         assert!(live.board.get(request).is_some());
 
-        live.start_job(request, job(3));
-        live.put_slots(request, 1);
+        live.start_job(request, job(3, 0));
+        live.put_slots(request, &[0]);
         assert!(live.board.job(JobId(id(3))).is_some(), "its deadline is watched");
         live.end_job(JobId(id(3)), LiveJobState::Faulted);
         assert!(live.request(request).unwrap().is_done());
@@ -446,11 +514,11 @@ mod tests {
 
     #[test]
     fn a_lost_reservation_of_a_cancelled_request_ends_it() {
-        let (mut live, request) = live();
-        live.take_slots(request, 2);
+        let (mut live, request) = texts();
+        live.take_slots(request, &[], 2);
         live.stop(request, false);
         assert!(!live.request(request).unwrap().is_done());
-        live.put_slots(request, 2);
+        live.put_slots(request, &[0, 0]);
         live.return_slots(request, 2);
         live.settle(request);
         assert!(live.request(request).unwrap().is_done());
@@ -460,10 +528,51 @@ mod tests {
 
     #[test]
     fn the_store_corrects_the_slots_but_for_what_is_reserved() {
-        let (mut live, request) = live();
-        live.take_slots(request, 1);
+        let (mut live, request) = texts();
+        live.take_slots(request, &[], 1);
         live.correct_slots(request, 2);
         assert_eq!(live.request(request).unwrap().slots, 1);
         assert_eq!(live.board.get(request).unwrap().slots, 1);
+    }
+
+    #[test]
+    fn parts_are_taken_in_order_by_workers_that_do_them() {
+        let (mut live, request) = forms();
+        let waiting = |live: &Live<Alchemy>| {
+            let models = Alchemy::models(live.request(request).unwrap());
+            models.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let (captions, all) = (["caption".into()], ["nsfw".into(), "caption".into()]);
+        assert_eq!(waiting(&live), ["caption", "nsfw"]);
+        assert_eq!(live.take_slots(request, &captions, 1), [0]);
+        assert_eq!(waiting(&live), ["nsfw", "caption"]);
+        assert_eq!(live.take_slots(request, &captions, 1), [2]);
+        assert_eq!(waiting(&live), ["nsfw"]);
+        assert_eq!(live.take_slots(request, &captions, 1), [] as [Part; 0]);
+
+        // The reservation is lost, the part waits again.
+        live.put_slots(request, &[0]);
+        live.return_slots(request, 1);
+        assert_eq!(waiting(&live), ["caption", "nsfw"]);
+        assert_eq!(live.take_slots(request, &all, 1), [0]);
+    }
+
+    #[test]
+    fn a_part_waits_again_until_it_has_failed_too_often() {
+        let (mut live, request) = forms();
+        let forms: [Arc<str>; 1] = ["nsfw".into()];
+        for attempt in 1..=u128::from(Alchemy::ATTEMPTS) {
+            let parts = live.take_slots(request, &forms, 1);
+            assert_eq!(parts, [1], "attempt {attempt}");
+            live.start_job(request, job(attempt, 1));
+            live.put_slots(request, &parts);
+            if attempt < u128::from(Alchemy::ATTEMPTS) {
+                live.return_slots(request, 1);
+            }
+            live.end_job(JobId(id(attempt)), LiveJobState::Faulted);
+        }
+        let request = live.request(request).unwrap();
+        assert_eq!(request.slots, 2);
+        assert_eq!(Alchemy::models(request), ["caption".into()]);
     }
 }

@@ -63,6 +63,20 @@ pub(crate) fn decode(bytes: &[u8], most_pixels: Option<u64>) -> Result<DynamicIm
     Ok(picture)
 }
 
+/// Width and height of a picture as its beginning tells them; nothing is decoded.
+pub(crate) fn size(bytes: &[u8]) -> Result<(u32, u32), PictureError> {
+    if bytes.is_empty() {
+        return Err(PictureError::Empty);
+    }
+    let reader = ImageReader::new(Cursor::new(bytes))
+        .with_guessed_format()
+        .map_err(|_| PictureError::UnknownFormat)?;
+    if reader.format().is_none() {
+        return Err(PictureError::UnknownFormat);
+    }
+    reader.into_dimensions().map_err(|_| PictureError::Unreadable)
+}
+
 /// Encodes a picture as lossy WebP of a quality between 0 and 100. Colours below full transparency are
 /// kept: a mask may be hidden there.
 pub(crate) fn encode(picture: &DynamicImage, quality: f32) -> Result<Bytes, PictureError> {

@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use muster_dispatch::{Ticket, image::Demand};
-use muster_protocol::{RequestId, Timestamp, WorkKind};
+use muster_dispatch::Ticket;
+use muster_protocol::{Kudos, RequestId, Timestamp};
 use muster_store::{JobState, StoredJob, StoredRequest};
 
 use crate::{
     Engine,
     error::Result,
     live::{Delivered, LiveJob, LiveJobState, LiveRequest},
-    models::ModelReference,
-    requests::ImageRequest,
+    models::Facts,
+    work::{Part, Work, for_kind},
 };
 
 /// The time that workers have for their jobs in progress after a start: what ran out while the server was
@@ -22,7 +22,7 @@ impl Engine {
     /// Puts every request with something left to do back on the board. Runs before anyone is served.
     pub(crate) async fn restore(&self) -> Result<usize> {
         let now = self.clock.now();
-        let models = self.models();
+        let facts = self.facts();
         let mut restored = 0;
         let mut last = None;
         loop {
@@ -33,21 +33,24 @@ impl Engine {
             };
             last = Some(request.id);
             for (request, jobs) in page {
-                restored += usize::from(self.restore_request(request, jobs, &models, now).await?);
+                let was_live = for_kind!(request.kind, W => {
+                    self.restore_request::<W>(request, jobs, &facts, now).await?
+                });
+                restored += usize::from(was_live);
             }
         }
     }
 
     /// Puts a request back on the board; whether there was anything left to do for it.
-    async fn restore_request(
+    async fn restore_request<W: Work>(
         &self,
         request: StoredRequest,
         jobs: Vec<StoredJob>,
-        models: &ModelReference,
+        facts: &Facts,
         now: Timestamp,
     ) -> Result<bool> {
         let (created, priority) = (request.created, request.priority);
-        let Some(mut request) = to_live(request, jobs, models) else {
+        let Some(mut request) = to_live::<W>(request, jobs, facts) else {
             return Ok(false);
         };
         if request.is_done() {
@@ -57,47 +60,42 @@ impl Engine {
             job.deadline = job.deadline.max(now + GRACE);
         }
         let requester = self.accounts.get(&self.store, request.user).await?;
-        let available = requester.map_or(muster_protocol::Kudos::ZERO, |caller| caller.available());
-        let price = muster_protocol::Kudos::from_f64(request.price);
-        let demand = request.spec.demand(models, price, available);
-        let mut live = self.live.lock();
+        let available = requester.map_or(Kudos::ZERO, |caller| caller.available());
+        let price = Kudos::from_f64(request.price);
+        let demand = W::demand(&request.spec, facts, price, available);
+        let mut live = W::desk(self).live.lock();
         live.board.insert(request.ticket(priority, created, demand));
         live.restore(request);
         Ok(true)
     }
 
-    /// A request as the store has it, whether anything is left to do for it or not.
-    pub(crate) async fn recall(&self, id: RequestId) -> Result<Option<LiveRequest>> {
-        Ok(self
-            .store
-            .request(id)
-            .await?
-            .and_then(|(request, jobs)| to_live(request, jobs, &self.models())))
+    /// A request as the store has it, whether anything is left to do for it or not; `None` if it is of
+    /// another kind.
+    pub(crate) async fn recall<W: Work>(&self, id: RequestId) -> Result<Option<LiveRequest<W>>> {
+        let stored = self.store.request(id).await?;
+        Ok(stored
+            .filter(|(request, _)| request.kind == W::KIND)
+            .and_then(|(request, jobs)| to_live(request, jobs, &self.facts())))
     }
 
     /// A request in the form in which it is compared with workers.
-    pub(crate) fn ticket_of(&self, request: &LiveRequest) -> Ticket<Demand> {
-        let price = muster_protocol::Kudos::from_f64(request.price);
-        let demand = request.spec.demand(&self.models(), price, price);
+    pub(crate) fn ticket_of<W: Work>(&self, request: &LiveRequest<W>) -> Ticket<W::Demand> {
+        let price = Kudos::from_f64(request.price);
+        let demand = W::demand(&request.spec, &self.facts(), price, price);
         request.ticket(0, request.expiry, demand)
     }
 }
 
-/// A stored image request; `None` for other kinds and for what this version cannot read.
-fn to_live(stored: StoredRequest, jobs: Vec<StoredJob>, models: &ModelReference) -> Option<LiveRequest> {
-    if stored.kind != WorkKind::Image {
-        return None;
-    }
-    let mut spec: ImageRequest = match serde_json::from_value(stored.payload) {
+/// A stored request; `None` for what this version cannot read.
+fn to_live<W: Work>(stored: StoredRequest, jobs: Vec<StoredJob>, facts: &Facts) -> Option<LiveRequest<W>> {
+    let mut spec: W::Request = match serde_json::from_value(stored.payload) {
         Ok(spec) => spec,
         Err(error) => {
             tracing::error!(request = %stored.id, %error, "a stored request cannot be read and is left alone");
             return None;
         }
     };
-    for model in &mut spec.models {
-        *model = models.shared_name(model);
-    }
+    W::share_texts(&mut spec, facts);
     let mut jobs: Vec<StoredJob> = jobs;
     jobs.sort_by_key(|job| (job.started, job.id));
     Some(LiveRequest {
@@ -106,13 +104,13 @@ fn to_live(stored: StoredRequest, jobs: Vec<StoredJob>, models: &ModelReference)
         user: stored.user,
         expiry: stored.expiry,
         slots: stored.slots_left.max(0).unsigned_abs(),
-        reserved: 0,
+        reserved: Vec::new(),
         total: stored.jobs_total.max(0).unsigned_abs(),
         faulted: stored.faulted,
         cancelled: stored.cancelled,
         consumed: stored.consumed,
         webhook: stored.webhook.map(Into::into),
-        held: stored.held > muster_protocol::Kudos::ZERO,
+        held: stored.held > Kudos::ZERO,
         price: stored.price,
         things: stored.things.max(0).unsigned_abs(),
         jobs: jobs.into_iter().map(to_live_job).collect(),
@@ -120,7 +118,11 @@ fn to_live(stored: StoredRequest, jobs: Vec<StoredJob>, models: &ModelReference)
     })
 }
 
-fn to_live_job(stored: StoredJob) -> LiveJob {
+fn to_live_job<W: Work>(stored: StoredJob) -> LiveJob<W> {
+    let part = stored
+        .payload
+        .as_ref()
+        .and_then(|payload| payload["part"].as_u64());
     let state = match stored.state {
         JobState::Processing => LiveJobState::Processing,
         JobState::Faulted => LiveJobState::Faulted,
@@ -136,6 +138,7 @@ fn to_live_job(stored: StoredJob) -> LiveJob {
     };
     LiveJob {
         id: stored.id,
+        part: part.and_then(|part| Part::try_from(part).ok()).unwrap_or(0),
         worker: stored.worker,
         model: stored.model.into(),
         started: stored.started,

@@ -129,11 +129,14 @@ impl Engine {
         Ok(())
     }
 
-    /// What is announced: the picture as a client would get it now, so that its address is fresh.
+    /// What is announced: pictures as a client would get them now, so that their addresses are fresh.
     async fn announcement(&self, delivery: &WebhookDelivery) -> Result<serde_json::Value> {
         let mut body = delivery.body.clone();
         if let Some(result) = body.get("img").and_then(serde_json::Value::as_str) {
             body["img"] = self.picture(delivery.job, result, delivery.as_url).await?.into();
+        }
+        if let Some(result) = body.get("result").map(serde_json::Value::to_string) {
+            body["result"] = self.form_result(delivery.job, &result)?.into();
         }
         Ok(body)
     }

@@ -13,15 +13,29 @@
 /// assert_eq!(round2(0.125), 0.12);
 /// assert_eq!(round2(1.0049), 1.0);
 /// ```
-#[allow(clippy::float_cmp)] // a tie is exactly a tie
 pub fn round2(value: f64) -> f64 {
+    round(value, 100.0)
+}
+
+/// Rounds to one decimal, ties to even: how a worker's speed is kept.
+///
+/// ```
+/// # use muster_kudos::rounding::round1;
+/// assert_eq!((round1(16.04), round1(0.25), round1(0.35)), (16.0, 0.2, 0.3));
+/// ```
+pub fn round1(value: f64) -> f64 {
+    round(value, 10.0)
+}
+
+#[allow(clippy::float_cmp)] // a tie is exactly a tie
+fn round(value: f64, places: f64) -> f64 {
     const NO_DECIMALS: f64 = 4_503_599_627_370_496.0;
 
-    let scaled = value * 100.0;
+    let scaled = value * places;
     if scaled.is_nan() || scaled.abs() >= NO_DECIMALS {
         return value;
     }
-    let lost = value.mul_add(100.0, -scaled);
+    let lost = value.mul_add(places, -scaled);
     let rest = scaled - scaled.trunc();
     let is_tie = rest.abs() == 0.5;
     let whole = if is_tie && lost > 0.0 {
@@ -31,7 +45,7 @@ pub fn round2(value: f64) -> f64 {
     } else {
         scaled.round_ties_even()
     };
-    whole / 100.0
+    whole / places
 }
 
 /// Rounds to a whole number, ties to even: how the API shows prices and estimates.

@@ -62,6 +62,11 @@ pub struct TextJob {
 }
 
 impl TextJob {
+    /// The tokens that were generated, as prices count them.
+    pub fn generated_tokens(&self) -> f64 {
+        self.tokens(self.generation_chars)
+    }
+
     /// The tokens that a text of so many characters counts, at most what was asked for.
     fn tokens(&self, chars: u64) -> f64 {
         let tokens = chars.div_ceil(CHARS_PER_TOKEN).max(FEWEST_TOKENS);
@@ -87,7 +92,7 @@ pub fn worker_reward(job: &TextJob, model: Model, worker: Worker) -> f64 {
     const UNVALIDATED_FACTOR: f64 = 0.3;
     const UNKNOWN_MODEL_PERCENT: f64 = 2.7;
 
-    let generated = job.tokens(job.generation_chars);
+    let generated = job.generated_tokens();
     let context = context_factor(job.tokens(job.prompt_chars));
     match model {
         Model::Unknown if worker.owner_trusted => generated * context * (UNKNOWN_MODEL_PERCENT / 100.0),
@@ -164,6 +169,54 @@ pub fn upfront_amount(request: TextRequest, models: &[Model]) -> f64 {
     generation * f64::from(request.count)
 }
 
+/// How busy the horde is with text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HordeLoad {
+    /// Generations waiting or being made.
+    pub queued: u32,
+    /// Threads of the text workers seen of late.
+    pub threads: u32,
+}
+
+impl HordeLoad {
+    /// The most tokens that are free to request: the more threads and the shorter the queue, the more.
+    pub fn free_tokens(self) -> u32 {
+        const BASE: i64 = 512;
+        const PER_THREAD: i64 = 5;
+        const PER_QUEUED: f64 = 0.9;
+        const RANGE: (i64, i64) = (256, 512);
+
+        let queued = (PER_QUEUED * f64::from(self.queued)).round_ties_even() as i64;
+        let free = BASE + PER_THREAD * i64::from(self.threads) - queued;
+        free.clamp(RANGE.0, RANGE.1) as u32
+    }
+}
+
+/// A request that must be paid upfront.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upfront {
+    /// The tokens that a request may have that is not paid for.
+    pub free_tokens: u32,
+    /// Whether whoever cannot pay may take that instead.
+    pub allows_downgrade: bool,
+}
+
+/// Whether a request of `max_length` tokens must be paid upfront (section 7.2). `slow_workers`: any worker may
+/// serve it. `named_workers_pay`: it names workers, and those requests are always paid upfront.
+pub fn upfront(
+    max_length: u32,
+    slow_workers: bool,
+    named_workers_pay: bool,
+    load: HordeLoad,
+) -> Option<Upfront> {
+    let free_tokens = load.free_tokens();
+    let allows_downgrade = !slow_workers || max_length > free_tokens;
+    (allows_downgrade || named_workers_pay).then_some(Upfront {
+        free_tokens,
+        allows_downgrade,
+    })
+}
+
 /// How much dearer a long context makes each token.
 fn context_factor(tokens: f64) -> f64 {
     const BASE: f64 = 1.2;
@@ -196,6 +249,35 @@ mod tests {
         prompt_chars: 2000,
         generation_chars: 320,
     };
+
+    #[test]
+    fn what_is_free_follows_the_load() {
+        let free = |queued, threads| HordeLoad { queued, threads }.free_tokens();
+        assert_eq!(free(0, 0), 512);
+        assert_eq!(free(100, 0), 422);
+        assert_eq!(free(100, 10), 472);
+        assert_eq!(free(1000, 10), 256);
+        assert_eq!(free(100, 100), 512);
+    }
+
+    #[test]
+    fn long_fast_and_targeted_texts_are_paid_upfront() {
+        let load = HordeLoad {
+            queued: 100,
+            threads: 0,
+        };
+        let terms = |allows_downgrade| {
+            Some(Upfront {
+                free_tokens: 422,
+                allows_downgrade,
+            })
+        };
+        assert_eq!(upfront(422, true, false, load), None);
+        assert_eq!(upfront(423, true, false, load), terms(true));
+        assert_eq!(upfront(80, false, false, load), terms(true));
+        assert_eq!(upfront(80, true, true, load), terms(false));
+        assert_eq!(upfront(500, true, true, load), terms(true));
+    }
 
     #[test]
     fn published_examples() {

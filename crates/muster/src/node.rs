@@ -7,14 +7,17 @@ mod parts;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use muster_engine::{Engine, FirstStart, ModelSource, NewKey};
+use muster_engine::{Engine, FirstStart, NewKey};
 use muster_server::{ServerConfig, router, serve};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub(crate) use self::parts::database_url;
-use crate::{node::data_dir::DataDir, settings::Settings};
+use crate::{
+    node::{data_dir::DataDir, parts::ModelSources},
+    settings::Settings,
+};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -27,7 +30,7 @@ pub(crate) struct Node {
     config: ServerConfig,
     first_start: FirstStart,
     /// Where models are described.
-    models: Option<ModelSource>,
+    models: ModelSources,
     /// Held as long as the server runs: the directory belongs to one server.
     data_dir: DataDir,
 }
@@ -44,9 +47,9 @@ impl Node {
         let address = socket
             .local_addr()
             .context("the address listened on is not known")?;
-        let models = parts::model_source(settings, &data_dir)?;
+        let models = parts::model_sources(settings, &data_dir)?;
         let base_url = base_url(settings, address)?;
-        let parts = parts::open(settings, &data_dir, &base_url, models.as_ref()).await?;
+        let parts = parts::open(settings, &data_dir, &base_url, &models).await?;
         let engine = Engine::start(parts)
             .await
             .context("the horde cannot be loaded from the database")?;
@@ -109,9 +112,12 @@ impl Node {
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let duties_stop = CancellationToken::new();
         let duties = self.engine.spawn_duties(duties_stop.clone());
-        if let Some(source) = self.models {
-            let fresh = self.engine.clone().keep_models_fresh(source, duties_stop.clone());
-            tokio::spawn(fresh);
+        let ModelSources { image, text } = self.models;
+        if let Some(source) = image {
+            tokio::spawn(self.engine.clone().keep_models_fresh(source, duties_stop.clone()));
+        }
+        if let Some(source) = text {
+            tokio::spawn(self.engine.clone().keep_models_fresh(source, duties_stop.clone()));
         }
         let router = router(self.engine.clone(), &self.config);
         let engine = self.engine.clone();

@@ -108,6 +108,13 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     more_models: Option<String>,
 
+    /// A JSON file, or the address of one, that describes text models in the format of the public model
+    /// reference; an address is looked up every hour (also `HORDE_IMAGE_LLM_REFERENCE`)
+    /// [the models that are built in]
+    #[arg(long, env = "MUSTER_TEXT_MODELS", value_name = "FILE|URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_models: Option<String>,
+
     /// The weights of an existing horde's price model (.npz), to keep its prices [Muster's own]
     #[arg(long, env = "MUSTER_IMAGE_PRICES", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -243,6 +250,7 @@ pub(crate) struct Settings {
     pub(crate) invite_only: bool,
     pub(crate) models: Option<String>,
     pub(crate) more_models: Option<String>,
+    pub(crate) text_models: Option<String>,
     pub(crate) image_prices: Option<PathBuf>,
     pub(crate) matched_targeting: bool,
     pub(crate) upfront_kudos_on_workerlist: bool,
@@ -279,6 +287,7 @@ impl Default for Settings {
             invite_only: false,
             models: None,
             more_models: None,
+            text_models: None,
             image_prices: None,
             matched_targeting: false,
             upfront_kudos_on_workerlist: false,
@@ -301,13 +310,14 @@ impl Default for Settings {
 }
 
 /// Variables that existing deployments set, and the options they stand for.
-const INHERITED: [(&str, &str); 15] = [
+const INHERITED: [(&str, &str); 16] = [
     ("HORDE_TITLE", "title"),
     ("secret_key", "secret-key"),
     ("HORDE_REQUIRE_MATCHED_TARGETING", "matched-targeting"),
     ("HORDE_UPFRONT_KUDOS_ON_WORKERLIST", "upfront-kudos-on-workerlist"),
     ("HORDE_IMAGE_COMPVIS_REFERENCE", "models"),
     ("HORDE_IMAGE_DIFFUSERS_REFERENCE", "more-models"),
+    ("HORDE_IMAGE_LLM_REFERENCE", "text-models"),
     ("HORDE_TEST_APIKEYS", "test-apikeys"),
     ("HORDE_TEST_RATELIMIT_DISABLED", "test-ratelimit-disabled"),
     ("R2_TRANSIENT_ACCOUNT", "s3-endpoint"),

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use muster_protocol::{RequestError, RequestValidationError, image, request_schemas};
+use muster_protocol::{RequestError, RequestValidationError, alchemy, image, request_schemas, text};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
@@ -26,6 +26,16 @@ const API_VERSION: &str = "2.5";
         routes::generate::cancel,
         routes::generate::pop,
         routes::generate::deliver,
+        routes::text::submit,
+        routes::text::status,
+        routes::text::cancel,
+        routes::text::pop,
+        routes::text::deliver,
+        routes::interrogate::submit,
+        routes::interrogate::status,
+        routes::interrogate::cancel,
+        routes::interrogate::pop,
+        routes::interrogate::deliver,
         routes::users::find,
         routes::status::heartbeat,
         routes::dev::test_user,
@@ -59,6 +69,8 @@ fn describe() -> Value {
     if let Some(Value::Object(schemas)) = document.pointer_mut("/components/schemas") {
         schemas.extend(enforced());
     }
+    // Where workers look for what they may offer: the second version of the format has it there.
+    document["definitions"] = document["components"]["schemas"].clone();
     document
 }
 
@@ -66,6 +78,11 @@ fn enforced() -> Map<String, Value> {
     let mut schemas = request_schemas::<image::RequestInput>();
     schemas.extend(request_schemas::<image::PopInput>());
     schemas.extend(request_schemas::<image::SubmitInput>());
+    schemas.extend(request_schemas::<text::RequestInput>());
+    schemas.extend(request_schemas::<text::PopInput>());
+    schemas.extend(request_schemas::<text::SubmitInput>());
+    schemas.extend(request_schemas::<alchemy::RequestInput>());
+    schemas.extend(request_schemas::<alchemy::PopInput>());
     schemas
 }
 
@@ -104,6 +121,8 @@ mod tests {
         let document = describe();
         let kinds = document.pointer("/components/schemas/GenerationMetadataStable/properties/type");
         assert!(kinds.is_some());
+        let forms = document.pointer("/definitions/ModelInterrogationFormStable/properties/name/enum");
+        assert_eq!(forms.and_then(Value::as_array).map(Vec::len), Some(23));
         assert!(
             document
                 .pointer("/components/schemas/PopInputStable/properties/max_pixels")

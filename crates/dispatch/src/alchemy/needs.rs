@@ -27,7 +27,7 @@ mod bit {
 }
 
 /// The kind. Never a value, only a type parameter of the [`Board`](crate::Board).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Alchemy {}
 
 impl Kind for Alchemy {

@@ -35,6 +35,11 @@ impl BridgeAgent {
         })
     }
 
+    /// The name of the software; `unknown` if the text was no agent.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether this is version `major` or later of the named software.
     pub fn is_at_least(&self, name: &str, major: u64) -> bool {
         self.name == name && reaches(&self.version, major)

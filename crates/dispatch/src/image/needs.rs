@@ -105,7 +105,7 @@ pub(super) mod bit {
 pub(super) const SLOW: f64 = 500_000.0;
 
 /// The image kind. Never a value, only a type parameter of the [`Board`](crate::Board).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Image {}
 
 impl Kind for Image {

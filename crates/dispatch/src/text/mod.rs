@@ -10,8 +10,10 @@ use strum::{AsRefStr, Display};
 
 pub use needs::Text;
 
-/// Seconds that a worker has for a job.
+/// Seconds that a worker has for a job of usual length.
 pub const JOB_TTL: u64 = 150;
+/// The tokens a second that a worker must write for a longer one.
+const SLOWEST: u32 = 2;
 /// Tokens a second that an unmeasured worker counts as.
 pub const UNMEASURED_SPEED: f64 = 1.0;
 
@@ -41,6 +43,14 @@ impl Default for Demand {
             validated_backends: false,
             slow_workers: true,
         }
+    }
+}
+
+impl Demand {
+    /// Seconds that a worker has for a job: long texts take their time. The reference server gives up every
+    /// job after [`JOB_TTL`], even one of 4,096 tokens.
+    pub fn job_ttl(&self) -> u64 {
+        JOB_TTL.max(u64::from(self.max_length.div_ceil(SLOWEST)))
     }
 }
 
@@ -134,6 +144,21 @@ pub struct Skipped {
 #[allow(clippy::float_cmp)] // the thresholds are exact
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_texts_have_more_time() {
+        let ttl = |max_length| {
+            Demand {
+                max_length,
+                ..Demand::default()
+            }
+            .job_ttl()
+        };
+        assert_eq!(
+            [16, 80, 300, 301, 512, 4096].map(ttl),
+            [150, 150, 150, 151, 256, 2048]
+        );
+    }
 
     #[test]
     fn large_models_may_take_their_time() {

@@ -30,7 +30,7 @@ mod bit {
 }
 
 /// The text kind. Never a value, only a type parameter of the [`Board`](crate::Board).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Text {}
 
 /// What is counted over all waiting requests.

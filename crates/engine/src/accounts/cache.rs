@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use muster_kudos::account::AccountKind;
+use muster_kudos::account::{self, AccountKind};
 use muster_protocol::{Kudos, ReturnCode, UserId};
 use muster_store::{Account, ApiKeyHash, Role, Store};
 use quick_cache::sync::Cache;
@@ -74,6 +74,12 @@ impl Caller {
         } else {
             balance
         }
+    }
+
+    /// Whether the account has so much to promise, as far as this node knows. The commit decides: it also
+    /// knows what is promised already.
+    pub(crate) fn can_promise(&self, required: Kudos) -> bool {
+        account::available(self.spendable(), self.kind().floor(), Kudos::ZERO) >= required
     }
 
     /// The public handle, `name#id`.

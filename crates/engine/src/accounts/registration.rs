@@ -5,7 +5,7 @@ use muster_store::{AccountChanges, ApiKeyHash, NewAccount, Role, Roles, SetBalan
 use uuid::Uuid;
 
 use super::cache::Caller;
-use crate::{Engine, error::Result, keys::new_api_key, text};
+use crate::{Engine, error::Result, keys::new_api_key, names};
 
 /// The longest user name, in characters.
 const NAME_LIMIT: usize = 30;
@@ -29,7 +29,7 @@ impl Engine {
     /// # Errors
     /// The database failed; no account was made.
     pub async fn register(&self, name: &str) -> Result<Option<NewKey>> {
-        let username = text::clean(&text::truncate(name.trim(), NAME_LIMIT));
+        let username = names::clean(&names::truncate(name.trim(), NAME_LIMIT));
         if username.is_empty() {
             return Ok(None);
         }
@@ -46,8 +46,8 @@ impl Engine {
     /// # Errors
     /// Only the database's.
     pub async fn test_user(&self, input: TestUserInput) -> Result<TestUser> {
-        let username = text::clean(&input.username);
-        let external_id = text::clean(&input.oauth_id);
+        let username = names::clean(&input.username);
+        let external_id = names::clean(&input.oauth_id);
         let existing = self.store.account_by_external_id(&external_id).await?;
         let created = existing.is_none();
         let (caller, api_key) = match existing {

@@ -2,8 +2,8 @@
 
 use muster_kudos::account::AccountKind;
 use muster_protocol::{
-    ActiveGenerations, AmountRecords, ContributionsDetails, Kudos, ReturnCode, ThingRecords, UsageDetails,
-    UserDetails, UserKudosDetails, UserRecords, WorkKind,
+    ActiveGenerations, AmountRecords, ContributionsDetails, Kudos, RequestId, ReturnCode, ThingRecords,
+    UsageDetails, UserDetails, UserKudosDetails, UserRecords, WorkKind,
 };
 use muster_store::{ApiKeyHash, KudosAction, RecordKind, Role, UserRecord, UserTotal};
 
@@ -70,18 +70,20 @@ impl Engine {
     /// The requests that are still kept. Those of the anonymous account are everybody's, so they
     /// are not listed.
     fn active_generations(&self, caller: &Caller) -> Option<ActiveGenerations> {
-        let requests = self.live.lock().requests_of(caller.id());
-        if requests.is_empty() {
+        let image = self.image.live.lock().requests_of(caller.id());
+        let text = self.text.live.lock().requests_of(caller.id());
+        let alchemy = self.alchemy.live.lock().requests_of(caller.id());
+        if image.is_empty() && text.is_empty() && alchemy.is_empty() {
             return None;
         }
-        let image = if caller.id().is_anonymous() {
-            Vec::new()
-        } else {
-            requests
+        let told = |requests: Vec<RequestId>| {
+            let hidden = caller.id().is_anonymous();
+            (!requests.is_empty()).then(|| if hidden { Vec::new() } else { requests })
         };
         Some(ActiveGenerations {
-            image: Some(image),
-            ..ActiveGenerations::default()
+            image: told(image),
+            text: told(text),
+            alchemy: told(alchemy),
         })
     }
 }

@@ -11,7 +11,12 @@ use muster_store::Bucket;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Engine, error::Result, requests::LIFETIME};
+use crate::{
+    Engine,
+    error::Result,
+    requests::LIFETIME,
+    work::{Work, for_each_kind},
+};
 
 /// The longest sleep, so that a clock that was set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -56,7 +61,11 @@ impl Engine {
     }
 
     fn next_deadline(&self) -> Duration {
-        let due = self.live.lock().board.next_due();
+        let mut due: Option<Timestamp> = None;
+        for_each_kind!(W => {
+            let next = W::desk(self).live.lock().board.next_due();
+            due = [due, next].into_iter().flatten().min();
+        });
         due.map_or(LONGEST_SLEEP, |due| {
             due.since(self.clock.now()).min(LONGEST_SLEEP)
         })
@@ -68,13 +77,18 @@ impl Engine {
     /// # Errors
     /// The database failed; what was not given up yet is tried again.
     pub async fn serve_deadlines(&self) -> Result<()> {
+        for_each_kind!(W => self.serve_deadlines_of::<W>().await?);
+        Ok(())
+    }
+
+    async fn serve_deadlines_of<W: Work>(&self) -> Result<()> {
         let now = self.clock.now();
-        let due = self.live.lock().board.due(now);
+        let due = W::desk(self).live.lock().board.due(now);
         let mut expired = Vec::new();
         for event in due {
             match event {
                 Due::RequestExpired(request) => expired.push(request),
-                Due::JobTimedOut(job) => self.give_up_job(job).await?,
+                Due::JobTimedOut(job) => self.give_up_job::<W>(job).await?,
             }
         }
         self.expire(expired, now).await
@@ -83,13 +97,15 @@ impl Engine {
     async fn expire(&self, requests: Vec<RequestId>, now: Timestamp) -> Result<()> {
         for batch in requests.chunks(EXPIRY_BATCH) {
             let expired = self.store.journal().expire_requests(batch.to_vec(), now).await?;
-            let mut live = self.live.lock();
-            for request in expired.deleted {
-                live.remove(request);
-            }
-            for (request, expiry) in expired.kept {
-                live.extend(request, expiry);
-            }
+            for_each_kind!(W => {
+                let mut live = W::desk(self).live.lock();
+                for request in &expired.deleted {
+                    live.remove(*request);
+                }
+                for (request, expiry) in &expired.kept {
+                    live.extend(*request, *expiry);
+                }
+            });
         }
         Ok(())
     }

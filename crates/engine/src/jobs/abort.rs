@@ -1,16 +1,15 @@
 //! Jobs that came to nothing: reported by their worker, or out of time (spec: image, sections 9.4 and 12).
 
 use muster_protocol::{JobId, RequestId, Timestamp, WorkerId};
-use muster_store::{FaultJob, FaultOutcome, Tallies, WorkerAction, WorkerTally};
+use muster_store::{FaultJob, FaultOutcome, Tallies, WorkerTally};
 
 use crate::{
     Engine,
     error::Result,
     live::{Live, LiveJobState},
+    work::Work,
 };
 
-/// Failed jobs after which a request is given up.
-const FAULT_LIMIT: u32 = 3;
 /// What a worker is told that dropped more. Workers know that they are in maintenance by its last words.
 const DROPPED_TOO_MANY: &str = "This worker dropped too many jobs within an hour, so it was put into maintenance mode. \
                                 Once it works again, its owner can end the maintenance mode.";
@@ -20,6 +19,8 @@ struct Lost {
     request: RequestId,
     worker: WorkerId,
     fake: bool,
+    /// It was tried often enough: its slot does not go back to the queue.
+    last: bool,
     /// The request is given up with it.
     ends_request: bool,
     blame: Blame,
@@ -37,13 +38,13 @@ enum Blame {
 }
 
 impl Engine {
-    /// Gives up a job in progress: its slot goes back to the queue, or, after the third failure, the
-    /// request is given up too. Does nothing if somebody else was faster.
+    /// Gives up a job in progress: its slot goes back to the queue, or, after too many failures, the request
+    /// is given up too, or that part of it. Does nothing if somebody else was faster.
     ///
     /// # Errors
     /// The database failed; nothing has changed.
-    pub(crate) async fn give_up_job(&self, id: JobId) -> Result<()> {
-        let Some(lost) = lost(&self.live.lock(), id, self.started) else {
+    pub(crate) async fn give_up_job<W: Work>(&self, id: JobId) -> Result<()> {
+        let Some(lost) = lost(&W::desk(self).live.lock(), id, self.started) else {
             return Ok(());
         };
         let now = self.clock.now();
@@ -51,9 +52,9 @@ impl Engine {
             job: id,
             request: lost.request,
             at: now,
-            return_slot: !lost.fake && !lost.ends_request,
+            return_slot: !lost.fake && !lost.last,
             request_faulted: lost.ends_request,
-            tallies: tallies(&lost),
+            tallies: tallies::<W>(&lost),
         };
         let FaultOutcome::Faulted { request_faulted, .. } = self.store.journal().fault_job(fault).await?
         else {
@@ -61,15 +62,16 @@ impl Engine {
         };
         {
             // The slot goes back first: a request without slots and jobs would count as finished.
-            let mut live = self.live.lock();
+            let mut live = W::desk(self).live.lock();
             if request_faulted {
                 live.stop(lost.request, true);
-            } else if !lost.fake {
+            } else if !lost.fake && !lost.last {
                 live.return_slots(lost.request, 1);
             }
             live.end_job(id, LiveJobState::Faulted);
         }
         tracing::info!(job = %id, request = %lost.request, worker = %lost.worker, blame = ?lost.blame, "job given up");
+        self.release_when_done::<W>(lost.request).await;
         self.hold_against(&lost, now).await
     }
 
@@ -95,18 +97,20 @@ impl Engine {
 }
 
 /// What is known of a job in progress. `None` if there is no such job.
-fn lost(live: &Live, id: JobId, server_started: Timestamp) -> Option<Lost> {
+fn lost<W: Work>(live: &Live<W>, id: JobId, server_started: Timestamp) -> Option<Lost> {
     let (request, job) = live.job(id)?;
     if !matches!(job.state, LiveJobState::Processing) {
         return None;
     }
-    // The workers that failed with the request before.
+    // The workers that failed with the request, or this part of it, before.
     let failed: Vec<WorkerId> = request
         .jobs
         .iter()
-        .filter(|other| !other.fake && matches!(other.state, LiveJobState::Faulted))
+        .filter(|other| !other.fake && other.part == job.part)
+        .filter(|other| matches!(other.state, LiveJobState::Faulted))
         .map(|other| other.worker)
         .collect();
+    let last = !job.fake && failed.len() as u32 + 1 >= W::ATTEMPTS;
     let blame = if failed.iter().any(|other| *other != job.worker) {
         let alone = failed.iter().all(|other| *other == failed[0]);
         Blame::Request {
@@ -122,18 +126,19 @@ fn lost(live: &Live, id: JobId, server_started: Timestamp) -> Option<Lost> {
         request: request.id,
         worker: job.worker,
         fake: job.fake,
-        ends_request: !job.fake && request.counts().faulted + 1 >= FAULT_LIMIT,
+        last,
+        ends_request: last && !W::NAMED_PARTS,
         blame,
     })
 }
 
-fn tallies(lost: &Lost) -> Tallies {
+fn tallies<W: Work>(lost: &Lost) -> Tallies {
     if lost.blame != Blame::Worker {
         return Tallies::default();
     }
     let tally = WorkerTally {
         uncompleted_jobs: 1,
-        ..WorkerTally::new(lost.worker, WorkerAction::Generated)
+        ..WorkerTally::new(lost.worker, W::ACTION)
     };
     Tallies {
         workers: vec![tally],

@@ -1,12 +1,16 @@
-//! What workers do with jobs: pop them and submit what came of them.
+//! What jobs of all kinds have in common: they are handed out, delivered or given up, and paid for.
 
 mod abort;
+mod finish;
 mod pop;
-mod result;
+mod priority;
 mod settlement;
-mod submit;
 
 use muster_protocol::JobId;
+
+pub(crate) use finish::{Finishing, Found, check_metadata};
+pub(crate) use pop::{HandedOut, Popping};
+pub(crate) use priority::{Unprioritised, priority_users};
 
 /// What a worker sends, and what is stored, for a result that was uploaded.
 pub(crate) const UPLOADED: &str = "R2";

@@ -1,20 +1,13 @@
 //! Who pays and who earns when a job is delivered: one balanced event and its statistics.
 
-use muster_kudos::{
-    image::{
-        ImageJob,
-        settlement::{RequestTerms, censored_charge, requester_charge},
-    },
-    income::Income,
-    rounding::round2,
-};
-use muster_protocol::{JobId, Kudos, RequestId, Timestamp, WorkKind, WorkerId};
+use muster_kudos::{income::Income, rounding::round2};
+use muster_protocol::{JobId, Kudos, RequestId, Timestamp, WorkerId};
 use muster_store::{
     EventKind, KudosAction, LedgerEvent, RecordKind, RecordTally, SystemAccount, Tallies, UserTally,
-    WorkerAction, WorkerTally,
+    WorkerTally,
 };
 
-use crate::accounts::Caller;
+use crate::{accounts::Caller, work::Work};
 
 /// A job that was delivered.
 pub(crate) struct Delivery<'a> {
@@ -23,14 +16,11 @@ pub(crate) struct Delivery<'a> {
     pub(crate) worker: WorkerId,
     pub(crate) requester: &'a Caller,
     pub(crate) owner: &'a Caller,
-    pub(crate) priced: &'a ImageJob,
-    pub(crate) terms: RequestTerms,
-    /// What the worker is told: the price times the multiplier of its model.
-    pub(crate) reward: f64,
-    /// The share of it that the worker's software earns.
-    pub(crate) bridge_multiplier: f64,
-    pub(crate) censored: bool,
-    /// Pixelsteps.
+    /// What the owner earns, of which an untrusted one gets a part later.
+    pub(crate) earned: f64,
+    /// What the requester pays.
+    pub(crate) charge: Kudos,
+    /// Work in the job: pixelsteps, tokens.
     pub(crate) things: u64,
     pub(crate) at: Timestamp,
 }
@@ -39,24 +29,16 @@ pub(crate) struct Delivery<'a> {
 pub(crate) struct Settlement {
     pub(crate) event: LedgerEvent,
     pub(crate) tallies: Tallies,
-    /// What the requester pays.
-    pub(crate) charge: Kudos,
 }
 
 impl Delivery<'_> {
     /// Books the delivery: the requester pays the charge, the owner earns, the difference is burnt
-    /// or minted (spec: kudos, sections 3, 9 and 17).
-    pub(crate) fn settle(&self) -> Settlement {
-        let charge = Kudos::from_f64(if self.censored {
-            censored_charge(self.terms)
-        } else {
-            requester_charge(self.reward, self.priced, self.terms)
-        });
-        let reward = self.reward * self.bridge_multiplier;
+    /// or minted (spec: kudos, sections 3, 4, 5, 9 and 17).
+    pub(crate) fn settle<W: Work>(&self) -> Settlement {
         let income = if self.owner.is_trusted() {
-            Income::unrestricted(Kudos::from_f64(reward))
+            Income::unrestricted(Kudos::from_f64(self.earned))
         } else {
-            Income::of_untrusted_job(reward)
+            Income::of_untrusted_job(self.earned)
         };
         let earned = income.total();
 
@@ -66,12 +48,12 @@ impl Delivery<'_> {
         let mut event = LedgerEvent::new(format!("deliver:{}", self.job), EventKind::Generation, self.at)
             .of_request(self.request)
             .of_job(self.job)
-            .with_floor(requester, -charge, floor(self.requester))
+            .with_floor(requester, -self.charge, floor(self.requester))
             .with_floor(owner, income.spendable, floor(self.owner));
         if income.escrow > Kudos::ZERO {
             event = event.with_escrow(owner, income.escrow);
         }
-        let difference = charge - earned;
+        let difference = self.charge - earned;
         let system = if difference >= Kudos::ZERO {
             SystemAccount::Burn
         } else {
@@ -82,19 +64,20 @@ impl Delivery<'_> {
         }
         Settlement {
             event,
-            tallies: self.tallies(earned, income.spendable, charge),
-            charge,
+            tallies: self.tallies::<W>(earned, income.spendable),
         }
     }
 
-    fn tallies(&self, earned: Kudos, spendable: Kudos, charge: Kudos) -> Tallies {
+    fn tallies<W: Work>(&self, earned: Kudos, spendable: Kudos) -> Tallies {
         let (requester, owner) = (self.requester.id(), self.owner.id());
-        let megapixelsteps = round2(self.things as f64 / 1e6);
-        let usage = round2(self.things as f64 * self.requester.account().usage_multiplier / 1e6);
+        let amount = round2(W::amount(self.things as f64));
+        let usage = round2(W::amount(
+            self.things as f64 * self.requester.account().usage_multiplier,
+        ));
         let record = |user, record, amount| RecordTally {
             user,
             record,
-            kind: WorkKind::Image,
+            kind: W::KIND,
             amount,
         };
         let total = |user, amount| UserTally {
@@ -107,18 +90,18 @@ impl Delivery<'_> {
             active.push((requester, self.at));
         }
         Tallies {
-            totals: vec![total(owner, spendable), total(requester, -charge)],
+            totals: vec![total(owner, spendable), total(requester, -self.charge)],
             records: vec![
                 record(owner, RecordKind::Fulfillment, 1.0),
-                record(owner, RecordKind::Contribution, megapixelsteps),
+                record(owner, RecordKind::Contribution, amount),
                 record(requester, RecordKind::Request, 1.0),
                 record(requester, RecordKind::Usage, usage),
             ],
             workers: vec![WorkerTally {
                 kudos: earned,
-                contributions: megapixelsteps,
+                contributions: amount,
                 fulfilments: 1,
-                ..WorkerTally::new(self.worker, WorkerAction::Generated)
+                ..WorkerTally::new(self.worker, W::ACTION)
             }],
             active,
         }

@@ -2,6 +2,7 @@
 
 mod refresh;
 mod source;
+mod text;
 
 use std::{
     collections::HashMap,
@@ -13,6 +14,53 @@ use muster_protocol::image::Baseline;
 use serde::Deserialize;
 
 pub use source::{ModelSource, ModelSourceError};
+pub use text::{TextModel, TextModels};
+
+/// All that is known about models.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// About image models.
+    pub(crate) image: Arc<ModelReference>,
+    /// About text models.
+    pub(crate) text: Arc<TextModels>,
+}
+
+/// What is said about models of one kind: a JSON object from their names to their properties.
+pub trait Reference: Default + PartialEq + Send + Sync + Sized + 'static {
+    /// What people call these models; also the beginning of the names of the copies that are kept.
+    const CALLED: &'static str;
+
+    /// Reads a reference.
+    ///
+    /// # Errors
+    /// The text is not such an object.
+    fn read(text: &str) -> serde_json::Result<Self>;
+
+    /// Takes over the entries of another reference, in place of those with the same names.
+    #[must_use]
+    fn overlaid_with(self, other: Self) -> Self;
+
+    /// How many models it describes.
+    fn len(&self) -> usize;
+
+    /// Whether it describes none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Puts it in the place of what is known. Answers whether anything has changed.
+    #[doc(hidden)]
+    fn replace(self, facts: &mut Facts) -> bool;
+}
+
+/// Replaces something that many share; whether it has changed.
+fn replace<R: PartialEq>(known: &mut Arc<R>, now: R) -> bool {
+    let changed = **known != now;
+    if changed {
+        *known = Arc::new(now);
+    }
+    changed
+}
 
 /// The reference that is built in, so that a new server knows the usual models.
 const BUNDLED: &str = include_str!("../../data/models.json");
@@ -82,13 +130,6 @@ impl ModelReference {
         })
     }
 
-    /// Takes over the entries of another reference, in place of those with the same names.
-    #[must_use]
-    pub fn overlaid_with(mut self, other: Self) -> Self {
-        self.models.extend(other.models);
-        self
-    }
-
     /// The entry of a model.
     pub fn get(&self, model: &str) -> Option<&ImageModel> {
         self.models.get(model)
@@ -123,6 +164,27 @@ impl ModelReference {
     /// All names, in no particular order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.models.keys().map(|name| &**name)
+    }
+}
+
+impl Reference for ModelReference {
+    const CALLED: &'static str = "image";
+
+    fn read(text: &str) -> serde_json::Result<Self> {
+        Self::from_json(text)
+    }
+
+    fn overlaid_with(mut self, other: Self) -> Self {
+        self.models.extend(other.models);
+        self
+    }
+
+    fn len(&self) -> usize {
+        self.models.len()
+    }
+
+    fn replace(self, facts: &mut Facts) -> bool {
+        replace(&mut facts.image, self)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::{
     io,
+    marker::PhantomData,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use super::ModelReference;
+use super::Reference;
 use crate::outbound::{Outbound, OutboundError, Reach};
 
 /// The most bytes that a description may have.
@@ -16,10 +17,11 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// Files and addresses that describe models, each overlaid over those before it, and a copy of what they said
 /// last, for when an address cannot be reached. The operator chooses them, so they may be anywhere.
 #[derive(Clone, Debug)]
-pub struct ModelSource {
+pub struct ModelSource<R> {
     places: Vec<String>,
     copy: PathBuf,
     outbound: Outbound,
+    kind: PhantomData<fn() -> R>,
 }
 
 /// Why models cannot be described.
@@ -51,7 +53,7 @@ pub enum ModelSourceError {
     },
 }
 
-impl ModelSource {
+impl<R: Reference> ModelSource<R> {
     /// Reads `places`, files or addresses, and keeps a copy in the directory `copy`, which must exist.
     ///
     /// # Errors
@@ -61,6 +63,7 @@ impl ModelSource {
             places,
             copy,
             outbound: Outbound::new(Reach::Anywhere)?,
+            kind: PhantomData,
         })
     }
 
@@ -68,9 +71,9 @@ impl ModelSource {
     ///
     /// # Errors
     /// The first place that cannot be read or makes no sense.
-    pub async fn read(&self) -> Result<ModelReference, ModelSourceError> {
+    pub async fn read(&self) -> Result<R, ModelSourceError> {
         let mut texts = Vec::with_capacity(self.places.len());
-        let mut reference = ModelReference::default();
+        let mut reference = R::default();
         for place in &self.places {
             let text = self.text(place).await?;
             reference = reference.overlaid_with(parse(place, &text)?);
@@ -85,8 +88,8 @@ impl ModelSource {
     }
 
     /// What the places said last, if there is a copy of all of them.
-    pub async fn read_copy(&self) -> Option<ModelReference> {
-        let mut reference = ModelReference::default();
+    pub async fn read_copy(&self) -> Option<R> {
+        let mut reference = R::default();
         for index in 0..self.places.len() {
             let file = self.copy_of(index);
             let text = tokio::fs::read_to_string(&file).await.ok()?;
@@ -101,7 +104,7 @@ impl ModelSource {
     }
 
     fn copy_of(&self, index: usize) -> PathBuf {
-        self.copy.join(format!("models-{index}.json"))
+        self.copy.join(format!("{}-models-{index}.json", R::CALLED))
     }
 
     async fn text(&self, place: &str) -> Result<String, ModelSourceError> {
@@ -129,9 +132,9 @@ fn is_address(place: &str) -> bool {
     place.starts_with("http://") || place.starts_with("https://")
 }
 
-fn parse(place: &str, text: &str) -> Result<ModelReference, ModelSourceError> {
-    let reference = ModelReference::from_json(text).map_err(|error| malformed(place, &error))?;
-    if reference.names().next().is_none() {
+fn parse<R: Reference>(place: &str, text: &str) -> Result<R, ModelSourceError> {
+    let reference = R::read(text).map_err(|error| malformed(place, &error))?;
+    if reference.is_empty() {
         return Err(malformed(place, &"it is empty"));
     }
     Ok(reference)
@@ -154,6 +157,7 @@ async fn replace(file: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ModelReference;
 
     fn written(directory: &Path, name: &str, text: &str) -> String {
         let file = directory.join(name);
@@ -166,7 +170,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let first = written(directory.path(), "a", r#"{"A": {"nsfw": true}, "B": {}}"#);
         let second = written(directory.path(), "b", r#"{"A": {"nsfw": false}}"#);
-        let source = ModelSource::new(vec![first.clone(), second], directory.path().to_owned()).unwrap();
+        let source =
+            ModelSource::<ModelReference>::new(vec![first.clone(), second], directory.path().to_owned())
+                .unwrap();
         assert_eq!(source.read_copy().await, None);
         let reference = source.read().await.unwrap();
         assert!(!reference.get("A").unwrap().nsfw && reference.get("B").is_some());
@@ -183,7 +189,9 @@ mod tests {
     async fn what_is_missing_or_empty_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let empty = written(directory.path(), "empty", "{}");
-        let of = |place: String| ModelSource::new(vec![place], directory.path().to_owned()).unwrap();
+        let of = |place: String| {
+            ModelSource::<ModelReference>::new(vec![place], directory.path().to_owned()).unwrap()
+        };
         assert!(matches!(
             of(empty).read().await,
             Err(ModelSourceError::Malformed { .. })

@@ -1,125 +1,52 @@
 //! Whether any worker that is online can serve a request, and if not, what stands in the way.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use muster_dispatch::{
-    Ticket,
-    image::{Demand, Image, SkipReason},
-    makes_possible,
-};
+use muster_dispatch::{Ticket, makes_possible};
 use muster_protocol::{RequestId, Timestamp};
 
-use crate::{Engine, live::LiveRequest};
+use crate::{Engine, live::LiveRequest, work::Work};
 
 /// How long it is remembered whether a request can be served.
 const VERDICT_SECONDS: u64 = 60;
 
-/// Why nobody serves a request: how many of the workers that are online refuse it, by the first reason
-/// of each.
+/// Why nobody serves a request: how many of the workers that are online refuse it, by what the first reason of
+/// each is in words.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Obstacles {
+struct Obstacles {
     online: usize,
-    by_reason: BTreeMap<Reason, usize>,
-}
-
-/// Reasons in the order in which they are told if they concern as many workers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Reason {
-    Workers,
-    Size,
-    Steps,
-    SourceImage,
-    Painting,
-    Nsfw,
-    Lora,
-    PostProcessing,
-    Controlnet,
-    Speed,
-    Trust,
-    Software,
-    Address,
-    Kudos,
-    Words,
-    Unavailable,
-}
-
-impl Reason {
-    /// `None`: the worker has none of the models, which is told by itself.
-    fn of(reason: SkipReason) -> Option<Self> {
-        Some(match reason {
-            SkipReason::Models => return None,
-            SkipReason::WorkerId => Self::Workers,
-            SkipReason::MaxPixels => Self::Size,
-            SkipReason::StepCount => Self::Steps,
-            SkipReason::Img2img => Self::SourceImage,
-            SkipReason::Painting => Self::Painting,
-            SkipReason::Nsfw => Self::Nsfw,
-            SkipReason::Lora => Self::Lora,
-            SkipReason::PostProcessing => Self::PostProcessing,
-            SkipReason::Controlnet => Self::Controlnet,
-            SkipReason::Performance => Self::Speed,
-            SkipReason::Untrusted => Self::Trust,
-            SkipReason::BridgeVersion => Self::Software,
-            SkipReason::UnsafeIp => Self::Address,
-            SkipReason::Kudos => Self::Kudos,
-            SkipReason::Blacklist => Self::Words,
-            // That a worker is paused is nobody's business.
-            SkipReason::Maintenance | SkipReason::Secret => Self::Unavailable,
-        })
-    }
-
-    /// What a worker refuses the request for.
-    fn words(self, demand: &Demand) -> String {
-        match self {
-            Self::Workers => "its list of workers".to_owned(),
-            Self::Size => format!("its size of {}x{} pixels", demand.width, demand.height),
-            Self::Steps => format!("its {} steps", demand.steps),
-            Self::SourceImage => "its source image".to_owned(),
-            Self::Painting => "being an in- or outpainting".to_owned(),
-            Self::Nsfw => "being unsafe for work".to_owned(),
-            Self::Lora => "its LoRAs".to_owned(),
-            Self::PostProcessing => "its post-processing".to_owned(),
-            Self::Controlnet => "its control type".to_owned(),
-            Self::Speed => "wanting faster workers".to_owned(),
-            Self::Trust => "wanting workers of trusted owners".to_owned(),
-            Self::Software => "what their software cannot do".to_owned(),
-            Self::Address => "the address that it came from".to_owned(),
-            Self::Kudos => "kudos that its requester does not have".to_owned(),
-            Self::Words => "a word of its prompt".to_owned(),
-            Self::Unavailable => "not being their owner's".to_owned(),
-        }
-    }
+    by_words: BTreeMap<String, usize>,
 }
 
 impl Obstacles {
-    fn count(&mut self, reason: SkipReason) {
+    /// Counts a worker that refuses the request; without words if it serves none of its models.
+    fn count(&mut self, words: Option<String>) {
         self.online += 1;
-        if let Some(reason) = Reason::of(reason) {
-            *self.by_reason.entry(reason).or_default() += 1;
+        if let Some(words) = words {
+            *self.by_words.entry(words).or_default() += 1;
         }
     }
 
     /// The obstacles in a sentence, those that concern most workers first.
-    fn describe<M: AsRef<str>>(&self, models: &[M], demand: &Demand) -> String {
+    fn describe<M: AsRef<str>>(&self, models: &[M]) -> String {
         const TOLD: usize = 3;
         if self.online == 0 {
             return "No worker is online.".to_owned();
         }
-        if self.by_reason.is_empty() {
+        if self.by_words.is_empty() {
             return match models {
                 [] => "No worker that is online serves any model.".to_owned(),
                 [model] => format!("No worker that is online serves the model {}.", model.as_ref()),
                 _ => "No worker that is online serves one of the models.".to_owned(),
             };
         }
-        let mut reasons: Vec<(Reason, usize)> =
-            self.by_reason.iter().map(|(reason, n)| (*reason, *n)).collect();
-        reasons.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-        let suitable: usize = self.by_reason.values().sum();
+        let mut reasons: Vec<(&String, &usize)> = self.by_words.iter().collect();
+        reasons.sort_by_key(|(_, workers)| Reverse(**workers));
+        let suitable: usize = self.by_words.values().sum();
         let told: Vec<String> = reasons
             .iter()
             .take(TOLD)
-            .map(|(reason, n)| format!("{} ({n})", reason.words(demand)))
+            .map(|(words, workers)| format!("{words} ({workers})"))
             .collect();
         format!(
             "Of the workers that are online, {suitable} serve its models, but refuse it for {}.",
@@ -131,22 +58,22 @@ impl Obstacles {
 impl Engine {
     /// What a requester should know about a request that nobody can serve at the moment; `None` if
     /// somebody can.
-    pub(super) fn availability_warning(&self, id: RequestId) -> Option<String> {
-        let request = self.live.lock().request(id).cloned()?;
+    pub(crate) fn availability_warning<W: Work>(&self, id: RequestId) -> Option<String> {
+        let request = W::desk(self).live.lock().request(id).cloned()?;
         if request.counts().processing > 0 {
             return None;
         }
         let ticket = self.ticket_of(&request);
         let obstacles = self.look_for_worker(&request, &ticket, self.clock.now()).err()?;
         Some(format!(
-            "No worker that is online can serve this request. {} It waits for 20 minutes; a smaller picture or \
-             another model may be served sooner.",
-            obstacles.describe(&ticket.models, &ticket.demand)
+            "No worker that is online can serve this request. {} It waits for 20 minutes; {} may be served sooner.",
+            obstacles.describe(&ticket.models),
+            W::ADVICE
         ))
     }
 
     /// Whether any worker that is online can serve a request.
-    pub(super) fn is_possible(&self, request: &LiveRequest) -> bool {
+    pub(super) fn is_possible<W: Work>(&self, request: &LiveRequest<W>) -> bool {
         if request.counts().processing > 0 {
             return true;
         }
@@ -163,29 +90,29 @@ impl Engine {
 
     /// Looks for a worker that can serve a request, and remembers whether there is one. If there is none,
     /// says what stands in the way.
-    fn look_for_worker(
+    fn look_for_worker<W: Work>(
         &self,
-        request: &LiveRequest,
-        ticket: &Ticket<Demand>,
+        request: &LiveRequest<W>,
+        ticket: &Ticket<W::Demand>,
         now: Timestamp,
     ) -> Result<(), Obstacles> {
         let mut verdict = Err(Obstacles::default());
         if !request.faulted && request.expiry > now {
-            verdict = self.obstacles(ticket, now);
+            verdict = self.obstacles::<W>(ticket, now);
         }
-        if let Some(remembered) = self.live.lock().request_mut(request.id) {
+        if let Some(remembered) = W::desk(self).live.lock().request_mut(request.id) {
             remembered.possible = Some((now, verdict.is_ok()));
         }
         verdict
     }
 
     /// What stands in the way of each worker that is online, unless one can serve the request.
-    fn obstacles(&self, ticket: &Ticket<Demand>, now: Timestamp) -> Result<(), Obstacles> {
+    fn obstacles<W: Work>(&self, ticket: &Ticket<W::Demand>, now: Timestamp) -> Result<(), Obstacles> {
         let mut obstacles = Obstacles::default();
-        for worker in &self.workers.online(now).workers {
-            match makes_possible::<Image>(ticket, &worker.pop(now)) {
+        for worker in &self.online::<W>(now).workers {
+            match makes_possible::<W>(ticket, &worker.pop(now)) {
                 Ok(()) => return Ok(()),
-                Err(reason) => obstacles.count(reason),
+                Err(reason) => obstacles.count(W::refusal_words(reason, &ticket.demand)),
             }
         }
         Err(obstacles)
@@ -198,60 +125,50 @@ mod tests {
 
     const MODEL: [&str; 1] = ["stable_diffusion"];
 
-    fn of(reasons: &[SkipReason]) -> Obstacles {
+    fn of(reasons: &[Option<&str>]) -> Obstacles {
         let mut obstacles = Obstacles::default();
-        for reason in reasons {
-            obstacles.count(*reason);
+        for words in reasons {
+            obstacles.count(words.map(str::to_owned));
         }
         obstacles
     }
 
-    fn described(reasons: &[SkipReason]) -> String {
-        of(reasons).describe(&MODEL, &Demand::default())
-    }
-
     #[test]
     fn missing_workers_and_models_are_told_first() {
-        assert_eq!(described(&[]), "No worker is online.");
-        let others = [SkipReason::Models, SkipReason::Models];
+        assert_eq!(of(&[]).describe(&MODEL), "No worker is online.");
+        let others = of(&[None, None]);
         assert_eq!(
-            described(&others),
+            others.describe(&MODEL),
             "No worker that is online serves the model stable_diffusion."
         );
         assert_eq!(
-            of(&others).describe(&["a", "b"], &Demand::default()),
+            others.describe(&["a", "b"]),
             "No worker that is online serves one of the models."
         );
         assert_eq!(
-            of(&others).describe(&[] as &[&str], &Demand::default()),
+            others.describe(&[] as &[&str]),
             "No worker that is online serves any model."
         );
     }
 
     #[test]
     fn the_commonest_obstacles_are_told() {
-        use SkipReason::{BridgeVersion, Kudos, Lora, MaxPixels, Models, Secret};
         assert_eq!(
-            described(&[Models, Lora, MaxPixels, MaxPixels]),
-            "Of the workers that are online, 3 serve its models, but refuse it for its size of 512x512 pixels (2), its \
-             LoRAs (1)."
+            of(&[None, Some("its LoRAs"), Some("its size"), Some("its size")]).describe(&MODEL),
+            "Of the workers that are online, 3 serve its models, but refuse it for its size (2), its LoRAs (1)."
         );
         assert_eq!(
-            described(&[BridgeVersion, Secret, Secret, Lora, Kudos, Kudos, Kudos]),
-            "Of the workers that are online, 7 serve its models, but refuse it for kudos that its requester does not \
-             have (3), not being their owner's (2), its LoRAs (1)."
+            of(&[
+                Some("d"),
+                Some("b"),
+                Some("b"),
+                Some("c"),
+                Some("a"),
+                Some("a"),
+                Some("a")
+            ])
+            .describe(&MODEL),
+            "Of the workers that are online, 7 serve its models, but refuse it for a (3), b (2), c (1)."
         );
-    }
-
-    #[test]
-    fn every_reason_has_words() {
-        use strum::IntoEnumIterator as _;
-        for reason in SkipReason::iter().filter(|reason| *reason != SkipReason::Models) {
-            let text = described(&[reason]);
-            assert!(
-                text.starts_with("Of the workers that are online, 1 serve"),
-                "{text}"
-            );
-        }
     }
 }

@@ -1,42 +1,42 @@
 //! How much one account may have in the queue.
 
-use std::sync::Arc;
+use std::{marker::PhantomData, sync::Arc};
 
 use muster_protocol::{ReturnCode, UserId};
 
-use crate::{Engine, EngineError, accounts::Caller, error::Result};
+use crate::{Engine, EngineError, accounts::Caller, error::Result, work::Work};
 
 /// Slots that an account is about to fill with a request. They count as waiting until this is dropped, so
 /// that requests sent at the same moment do not all see the same room.
-pub(super) struct Claim {
+pub(crate) struct Claim<W: Work> {
     engine: Engine,
     user: UserId,
     slots: u32,
+    kind: PhantomData<W>,
 }
 
-impl Drop for Claim {
+impl<W: Work> Drop for Claim<W> {
     fn drop(&mut self) {
-        self.engine.live.lock().unclaim(self.user, self.slots);
+        W::desk(&self.engine).live.lock().unclaim(self.user, self.slots);
     }
 }
 
 impl Engine {
-    /// Claims room for a request. What the anonymous account has waiting for other models does not count
-    /// against it.
+    /// Claims room for a request.
     ///
     /// # Errors
     /// `TooManyPrompts` if the account has not that much room.
-    pub(super) fn claim_slots(&self, caller: &Caller, models: &[String], slots: u32) -> Result<Claim> {
+    pub(crate) fn claim_slots<W: Work>(
+        &self,
+        caller: &Caller,
+        models: &[String],
+        slots: u32,
+    ) -> Result<Claim<W>> {
         let user = caller.id();
-        let limit = u64::from(caller.account().concurrency.max(0).unsigned_abs());
-        let mut live = self.live.lock();
-        let queued = if user.is_anonymous() {
-            let models: Vec<Arc<str>> = models.iter().map(|model| Arc::from(model.as_str())).collect();
-            live.board.pending_anonymous(&models)
-        } else {
-            live.board.pending_slots(user)
-        };
-        let waiting = queued + live.claimed(user);
+        let limit = W::ROOM * u64::from(caller.account().concurrency.max(0).unsigned_abs());
+        let models: Vec<Arc<str>> = models.iter().map(|model| Arc::from(model.as_str())).collect();
+        let mut live = W::desk(self).live.lock();
+        let waiting = W::pending(&live, user, &models) + live.claimed(user);
         if waiting + u64::from(slots) > limit {
             drop(live);
             return Err(too_many(waiting, limit, user));
@@ -46,6 +46,7 @@ impl Engine {
             engine: self.clone(),
             user,
             slots,
+            kind: PhantomData,
         })
     }
 }

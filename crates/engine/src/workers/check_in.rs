@@ -1,14 +1,24 @@
 //! What happens first in every pop: the worker is found or made, and says what it can do.
 
-use muster_protocol::{ReturnCode, WorkKind, WorkerId, image::PopInput};
+use std::sync::Arc;
+
+use muster_dispatch::Pop;
+use muster_protocol::{ReturnCode, Timestamp, UserId, WorkerId};
 use muster_store::{NewWorker, Role, WorkerCheckIn, WorkerRegistration};
 use uuid::Uuid;
 
 use super::{
     registry::{SharedWorker, Worker},
-    settings::{Derived, WorkerSettings},
+    service::{Serving, to_stored},
 };
-use crate::{Call, Engine, EngineError, accounts::Caller, error::Result, profanity::is_profane, text};
+use crate::{
+    Call, Engine, EngineError,
+    accounts::Caller,
+    error::Result,
+    names,
+    profanity::is_profane,
+    work::{Names, Work},
+};
 
 /// The longest worker name and bridge agent, in characters.
 const NAME_LIMIT: usize = 100;
@@ -17,25 +27,69 @@ const REFUSED_NAMES: [&str; 3] = ["colab", "tpu", "google"];
 /// Workers that an account may own before it is trusted, and after.
 const WORKER_LIMITS: (usize, usize) = (3, 20);
 
+/// How a worker introduces itself when it pops.
+pub(crate) struct Introduction<'a, W: Work> {
+    pub(crate) name: &'a str,
+    pub(crate) bridge_agent: &'a str,
+    pub(crate) threads: u32,
+    pub(crate) settings: W::Settings,
+    /// What is wrong with the settings. A new worker exists all the same, but gets nothing.
+    pub(crate) flaw: Option<EngineError>,
+}
+
+/// A worker that is there and may work.
+pub(crate) struct Present<W: Work> {
+    pub(crate) worker: SharedWorker,
+    pub(crate) id: WorkerId,
+    owner: UserId,
+    models: Names,
+    pub(crate) offer: W::Offer,
+}
+
+impl<W: Work> Present<W> {
+    /// The models or forms that the worker serves.
+    pub(crate) fn models(&self) -> &[Arc<str>] {
+        &self.models
+    }
+
+    /// The worker's question to the board.
+    pub(crate) fn pop<'a>(
+        &'a self,
+        amount: u32,
+        priority_users: &'a [UserId],
+        now: Timestamp,
+    ) -> Pop<'a, W::Offer> {
+        Pop {
+            worker: self.id,
+            owner: self.owner,
+            models: &self.models,
+            amount,
+            priority_users,
+            offer: &self.offer,
+            now,
+        }
+    }
+}
+
 impl Engine {
     /// Finds the caller's worker, or makes it, and takes in what it says about itself.
     ///
     /// # Errors
     /// In this order: the account may not run workers; the name belongs to another kind of worker;
-    /// a new worker may not be made; the name belongs to somebody else; no model is known.
-    pub(crate) async fn check_in(
+    /// a new worker may not be made; the name belongs to somebody else; what it says has a flaw.
+    pub(crate) async fn check_in<W: Work>(
         &self,
         call: &Call,
         caller: &Caller,
-        input: &PopInput,
-    ) -> Result<SharedWorker> {
+        introduction: Introduction<'_, W>,
+    ) -> Result<Present<W>> {
         check_owner(caller)?;
-        let name = text::clean(input.name.as_deref().unwrap_or_default());
+        let name = names::clean(introduction.name);
         let worker = match self.workers.by_name(&name) {
             Some(worker) => worker,
-            None => self.make_worker(call, caller, input, name).await?,
+            None => self.make_worker(call, caller, &introduction, name).await?,
         };
-        if worker.lock().kind != WorkKind::Image {
+        if worker.lock().kind() != W::KIND {
             let message = "A worker of another kind has this name.";
             return Err(EngineError::refused(ReturnCode::PolymorphicNameConflict, message));
         }
@@ -43,18 +97,20 @@ impl Engine {
             let message = "Wrong credentials to submit as this worker: its name belongs to another account.";
             return Err(EngineError::refused(ReturnCode::WrongCredentials, message));
         }
-        let settings = WorkerSettings::of(input, caller, &self.models())?;
-        self.update_worker(&worker, call, caller, input, settings);
-        Ok(worker)
+        if let Some(flaw) = introduction.flaw {
+            return Err(flaw);
+        }
+        self.update_worker(&worker, call, caller, introduction)
+            .ok_or(EngineError::Stopping)
     }
 
     /// Makes a worker, which exists from then on even if it never pops again; or finds the one that
     /// another first pop made in the meantime.
-    async fn make_worker(
+    async fn make_worker<W: Work>(
         &self,
         call: &Call,
         caller: &Caller,
-        input: &PopInput,
+        introduction: &Introduction<'_, W>,
         name: String,
     ) -> Result<SharedWorker> {
         // One at a time: so a worker that begins with several pops at once is made once, and nobody gets
@@ -63,36 +119,34 @@ impl Engine {
         if let Some(worker) = self.workers.by_name(&name) {
             return Ok(worker);
         }
-        check_name(&name, &input.bridge_agent)?;
+        check_name(&name, introduction.bridge_agent)?;
         self.check_worker_count(call, caller)?;
-        // What is wrong with its models is told when it checks in; the worker exists all the same.
-        let settings = WorkerSettings::of(input, caller, &self.models())
-            .unwrap_or_else(|_| WorkerSettings::without_models(input));
+        let columns = W::columns(&introduction.settings);
         let state = WorkerCheckIn {
             worker: WorkerId(Uuid::from_u128(self.random())),
             at: self.clock.now(),
             ip: Some(call.address.to_string()),
-            bridge_agent: text::clean(&input.bridge_agent),
-            threads: input.threads as i32,
-            max_power: settings.max_power(),
-            extra_slow: settings.extra_slow_worker,
-            allow_unsafe_ip: settings.allow_unsafe_ipaddr,
+            bridge_agent: names::clean(introduction.bridge_agent),
+            threads: introduction.threads as i32,
+            max_power: columns.max_power,
+            extra_slow: columns.extra_slow,
+            allow_unsafe_ip: columns.allow_unsafe_ip,
             speed: None,
             uptime: 0,
             last_reward_uptime: 0,
             aborted_jobs: 0,
             last_aborted_job: None,
-            settings: serde_json::to_value(&settings).expect("settings are plain data"),
+            settings: to_stored::<W>(&introduction.settings),
         };
         let worker = NewWorker {
-            kind: WorkKind::Image,
+            kind: W::KIND,
             owner: caller.id(),
             name: name.clone(),
             state,
         };
         match self.store.journal().register_worker(worker).await? {
             WorkerRegistration::Registered(stored) => {
-                Ok(self.workers.insert(Worker::from_stored(*stored, &self.models())))
+                Ok(self.workers.insert(Worker::from_stored(*stored, &self.facts())))
             }
             // Another node made it.
             WorkerRegistration::NameTaken { .. } => {
@@ -137,22 +191,22 @@ impl Engine {
     ///
     /// The reference server ignores what changed within 30 seconds of the last check-in; there is no
     /// reason for that in memory, so every pop counts.
-    fn update_worker(
+    fn update_worker<W: Work>(
         &self,
-        worker: &SharedWorker,
+        shared: &SharedWorker,
         call: &Call,
         caller: &Caller,
-        input: &PopInput,
-        settings: WorkerSettings,
-    ) {
+        introduction: Introduction<'_, W>,
+    ) -> Option<Present<W>> {
         let now = self.clock.now();
-        let mut worker = worker.lock();
+        let bridge_agent = names::clean(introduction.bridge_agent);
+        let mut worker = shared.lock();
         let was_online = worker.is_online(now);
-        let bridge_agent = text::clean(&input.bridge_agent);
-        let changed = worker.settings != settings || worker.bridge_agent != bridge_agent;
+        let same_agent = worker.bridge_agent == bridge_agent;
+        let serving = W::serving_mut(&mut worker.service)?;
+        let changed = serving.settings != introduction.settings || !same_agent;
         if changed {
-            worker.derived = Derived::of(&settings, &bridge_agent, &self.models());
-            worker.settings = settings;
+            *serving = Serving::new(introduction.settings, &bridge_agent, &self.facts());
             worker.bridge_agent = bridge_agent;
         }
         if was_online && !worker.paused && !worker.maintenance {
@@ -162,13 +216,21 @@ impl Engine {
             worker.last_reward_uptime = worker.uptime;
         }
         worker.owner_trusted = caller.is_trusted();
-        worker.threads = input.threads;
+        worker.threads = introduction.threads;
         worker.address = Some(call.address.to_string());
         worker.last_check_in = now;
         worker.dirty = true;
         if changed || !was_online {
-            self.workers.online.invalidate();
+            self.workers.note_change();
         }
+        let (offer, models) = worker.offer::<W>()?;
+        Some(Present {
+            worker: Arc::clone(shared),
+            id: worker.id,
+            owner: worker.owner,
+            models,
+            offer,
+        })
     }
 }
 

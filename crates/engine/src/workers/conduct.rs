@@ -8,8 +8,7 @@ use muster_store::WorkerChanges;
 use super::registry::Worker;
 use crate::{Engine, error::Result};
 
-/// Jobs that a worker may drop within [`ABORT_WINDOW`].
-const ABORT_LIMIT: i32 = 20;
+/// The time within which dropped jobs are counted together.
 const ABORT_WINDOW: Duration = Duration::from_hours(1);
 
 impl Worker {
@@ -25,7 +24,7 @@ impl Worker {
         }
         self.aborted_jobs += 1;
         self.dirty = true;
-        let too_many = self.aborted_jobs > ABORT_LIMIT;
+        let too_many = self.aborted_jobs > self.service.drops_an_hour();
         if too_many {
             self.aborted_jobs = 0;
         }
@@ -56,7 +55,7 @@ impl Engine {
             worker.maintenance = true;
             worker.maintenance_message = Some(message.to_owned());
         }
-        self.workers.online.invalidate();
+        self.workers.note_change();
         tracing::warn!(worker = %id, "a worker was put into maintenance mode");
         Ok(())
     }

@@ -4,6 +4,9 @@ mod check_in;
 mod conduct;
 mod online;
 mod registry;
-mod settings;
+mod service;
 
-pub(crate) use registry::{Registry, SharedWorker, Worker};
+pub(crate) use check_in::{Introduction, Present};
+pub(crate) use online::OnlineCache;
+pub(crate) use registry::{Registry, Worker};
+pub(crate) use service::{Service, Serving, Standing};

@@ -1,45 +1,46 @@
-//! [`Online`]: the workers that are online, as a picture that is renewed every second.
+//! [`Online`]: the workers of a kind that are online, as a picture that is renewed every second.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use muster_dispatch::{Pop, image::Offer};
-use muster_protocol::{Timestamp, UserId, WorkKind, WorkerId};
+use muster_dispatch::Pop;
+use muster_protocol::{Timestamp, UserId, WorkerId};
 use parking_lot::Mutex;
 
 use super::registry::Registry;
+use crate::{
+    Inner,
+    work::{Names, Work},
+};
 
 /// How long a picture is used.
 const RENEWAL: Duration = Duration::from_secs(1);
 
-/// The image workers that were online when the picture was taken.
-#[derive(Debug, Default)]
-pub(crate) struct Online {
+/// The workers that were online when the picture was taken.
+#[derive(Debug)]
+pub(crate) struct Online<W: Work> {
     taken: Timestamp,
-    pub(crate) workers: Vec<OnlineWorker>,
+    /// What the registry had counted then, see [`Registry::changes`].
+    changes: u64,
+    pub(crate) workers: Vec<OnlineWorker<W>>,
     /// Threads of all of them.
     pub(crate) threads: u64,
-    /// Mean speed of a worker in pixelsteps a second; 0 without workers.
+    /// Mean speed of a worker in things a second; 0 without workers.
     pub(crate) mean_speed: f64,
 }
 
 /// A worker that is online.
 #[derive(Debug)]
-pub(crate) struct OnlineWorker {
+pub(crate) struct OnlineWorker<W: Work> {
     id: WorkerId,
     owner: UserId,
-    models: Arc<[Arc<str>]>,
-    offer: Offer,
+    speed: f64,
+    models: Names,
+    offer: W::Offer,
 }
 
-impl OnlineWorker {
+impl<W: Work> OnlineWorker<W> {
     /// A pop as this worker would make it.
-    pub(crate) fn pop(&self, now: Timestamp) -> Pop<'_, Offer> {
+    pub(crate) fn pop(&self, now: Timestamp) -> Pop<'_, W::Offer> {
         Pop {
             worker: self.id,
             owner: self.owner,
@@ -52,51 +53,30 @@ impl OnlineWorker {
     }
 }
 
-impl Online {
+impl<W: Work> Online<W> {
     /// The speed of a worker, or the mean if it is not online.
     pub(crate) fn speed_of(&self, id: WorkerId) -> f64 {
         self.workers
             .iter()
             .find(|worker| worker.id == id)
-            .map_or(self.mean_speed, |worker| worker.offer.speed)
-    }
-}
-
-/// The latest picture.
-#[derive(Default)]
-pub(crate) struct OnlineCache {
-    latest: Mutex<Arc<Online>>,
-    stale: AtomicBool,
-}
-
-impl OnlineCache {
-    /// Someone came online or changed: the next look takes a new picture.
-    pub(crate) fn invalidate(&self) {
-        self.stale.store(true, Ordering::Release);
-    }
-}
-
-impl Registry {
-    /// The workers that are online, at most a second ago.
-    pub(crate) fn online(&self, now: Timestamp) -> Arc<Online> {
-        let mut latest = self.online.latest.lock();
-        let expired = now.since(latest.taken) >= RENEWAL || now < latest.taken;
-        if self.online.stale.swap(false, Ordering::Acquire) || expired {
-            *latest = Arc::new(self.take_picture(now));
-        }
-        Arc::clone(&latest)
+            .map_or(self.mean_speed, |worker| worker.speed)
     }
 
-    fn take_picture(&self, now: Timestamp) -> Online {
-        let mut online = Online {
+    fn picture(registry: &Registry, now: Timestamp) -> Self {
+        let mut online = Self {
             taken: now,
-            ..Online::default()
+            changes: registry.changes(),
+            workers: Vec::new(),
+            threads: 0,
+            mean_speed: 0.0,
         };
-        for worker in self.all() {
+        for worker in registry.all() {
             let worker = worker.lock();
+            let Some((offer, models)) = worker.offer::<W>() else {
+                continue;
+            };
             // One without models was refused at its first check-in.
-            let serves = worker.kind == WorkKind::Image && !worker.derived.models.is_empty();
-            if !serves || !worker.is_online(now) {
+            if models.is_empty() || !worker.is_online(now) {
                 continue;
             }
             online.threads += u64::from(worker.threads);
@@ -104,11 +84,36 @@ impl Registry {
             online.workers.push(OnlineWorker {
                 id: worker.id,
                 owner: worker.owner,
-                models: Arc::clone(&worker.derived.models),
-                offer: worker.offer(),
+                speed: worker.speed(),
+                models,
+                offer,
             });
         }
         online.mean_speed /= online.workers.len().max(1) as f64;
         online
+    }
+}
+
+/// The latest picture.
+pub(crate) struct OnlineCache<W: Work>(Mutex<Option<Arc<Online<W>>>>);
+
+impl<W: Work> Default for OnlineCache<W> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl Inner {
+    /// The workers of a kind that are online, at most a second ago.
+    pub(crate) fn online<W: Work>(&self, now: Timestamp) -> Arc<Online<W>> {
+        let mut latest = W::desk(self).online.0.lock();
+        if let Some(online) = &*latest
+            && online.changes == self.workers.changes()
+            && now >= online.taken
+            && now.since(online.taken) < RENEWAL
+        {
+            return Arc::clone(online);
+        }
+        Arc::clone(latest.insert(Arc::new(Online::picture(&self.workers, now))))
     }
 }

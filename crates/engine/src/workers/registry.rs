@@ -2,27 +2,27 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use muster_dispatch::image::Offer;
 use muster_protocol::{Timestamp, UserId, WorkKind, WorkerId};
 use muster_store::{StoredWorker, WorkerCheckIn};
 use parking_lot::{Mutex, RwLock};
 
-use super::{
-    online::OnlineCache,
-    settings::{Derived, Standing, WorkerSettings, offer},
+use super::service::{Service, Standing};
+use crate::{
+    models::Facts,
+    work::{Names, Work},
 };
-use crate::models::ModelReference;
 
 /// A worker that was heard of within this time is online.
 pub(crate) const ONLINE: Duration = Duration::from_mins(5);
 /// Deliveries that a worker's speed is the mean of.
 const SPEED_SAMPLES: usize = 20;
-/// What an image worker counts as before its first delivery, in pixelsteps a second.
-const UNMEASURED_SPEED: f64 = 1_000_000.0;
 
 /// A worker behind its own lock, which is never held across a wait and always taken before the lock
 /// of [`Live`](crate::live::Live).
@@ -31,7 +31,8 @@ pub(crate) type SharedWorker = Arc<Mutex<Worker>>;
 /// Every worker that is known.
 pub(crate) struct Registry {
     index: RwLock<Index>,
-    pub(super) online: OnlineCache,
+    /// How often somebody came online or changed: pictures of who is there are renewed by it.
+    changes: AtomicU64,
     /// Held while a worker is made. The only lock that is held across a wait.
     pub(super) registration: tokio::sync::Mutex<()>,
 }
@@ -48,15 +49,13 @@ struct Index {
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub(crate) struct Worker {
     pub(crate) id: WorkerId,
-    pub(crate) kind: WorkKind,
     pub(crate) owner: UserId,
     pub(crate) name: String,
     pub(crate) last_check_in: Timestamp,
     pub(crate) address: Option<String>,
     pub(crate) bridge_agent: String,
     pub(crate) threads: u32,
-    pub(crate) settings: WorkerSettings,
-    pub(crate) derived: Derived,
+    pub(crate) service: Service,
     pub(crate) owner_trusted: bool,
     pub(crate) maintenance: bool,
     pub(crate) maintenance_message: Option<String>,
@@ -77,20 +76,17 @@ fn seconds(stored: i64) -> Duration {
 }
 
 impl Worker {
-    pub(crate) fn from_stored(stored: StoredWorker, reference: &ModelReference) -> Self {
-        let settings: WorkerSettings = serde_json::from_value(stored.settings).unwrap_or_default();
-        let derived = Derived::of(&settings, &stored.bridge_agent, reference);
+    pub(crate) fn from_stored(stored: StoredWorker, facts: &Facts) -> Self {
+        let service = Service::from_stored(stored.kind, stored.settings, &stored.bridge_agent, facts);
         Self {
             id: stored.id,
-            kind: stored.kind,
             owner: stored.owner,
             name: stored.name,
             last_check_in: stored.last_check_in,
             address: stored.ip,
             bridge_agent: stored.bridge_agent,
             threads: stored.threads.max(1).unsigned_abs(),
-            settings,
-            derived,
+            service,
             owner_trusted: false,
             maintenance: stored.maintenance,
             maintenance_message: stored.maintenance_message,
@@ -105,55 +101,65 @@ impl Worker {
         }
     }
 
+    pub(crate) fn kind(&self) -> WorkKind {
+        self.service.kind()
+    }
+
     pub(crate) fn is_online(&self, now: Timestamp) -> bool {
         now.since(self.last_check_in) <= ONLINE
     }
 
-    /// Pixelsteps a second.
+    /// Things a second; seconds for a form.
     pub(crate) fn speed(&self) -> f64 {
         self.speed
             .filter(|speed| *speed > 0.0)
-            .unwrap_or(UNMEASURED_SPEED)
+            .unwrap_or_else(|| self.service.unmeasured_speed())
     }
 
-    /// Learns from a delivery how fast the worker is.
-    pub(crate) fn add_sample(&mut self, things_per_second: f64) {
+    /// Learns from a delivery how fast the worker is, in the unit of [`Worker::speed`].
+    pub(crate) fn add_sample(&mut self, sample: f64) {
         if self.samples.len() == SPEED_SAMPLES {
             self.samples.pop_front();
         }
-        self.samples.push_back(things_per_second);
+        self.samples.push_back(sample);
         self.speed = Some(self.samples.iter().sum::<f64>() / self.samples.len() as f64);
         self.dirty = true;
     }
 
-    /// What the board compares requests with.
-    pub(crate) fn offer(&self) -> Offer {
+    /// What the board compares requests of a kind with, and the models or forms that the worker serves;
+    /// `None` if it does other work.
+    pub(crate) fn offer<W: Work>(&self) -> Option<(W::Offer, Names)> {
+        let serving = W::serving(&self.service)?;
         let standing = Standing {
             owner_trusted: self.owner_trusted,
             maintenance: self.maintenance,
             paused: self.paused,
             speed: self.speed(),
         };
-        offer(&self.settings, &self.derived, standing)
+        Some((
+            W::offer(serving, standing),
+            Arc::clone(W::offered(&serving.derived)),
+        ))
     }
 
     /// What is written down about the worker from time to time.
     pub(crate) fn check_in_row(&self) -> WorkerCheckIn {
+        let columns = self.service.columns();
         WorkerCheckIn {
             worker: self.id,
             at: self.last_check_in,
             ip: self.address.clone(),
             bridge_agent: self.bridge_agent.clone(),
             threads: self.threads as i32,
-            max_power: self.settings.max_power(),
-            extra_slow: self.settings.extra_slow_worker,
-            allow_unsafe_ip: self.settings.allow_unsafe_ipaddr,
+            max_power: columns.max_power,
+            extra_slow: columns.extra_slow,
+            allow_unsafe_ip: columns.allow_unsafe_ip,
             speed: self.speed,
             uptime: self.uptime.as_secs() as i64,
             last_reward_uptime: self.last_reward_uptime.as_secs() as i64,
             aborted_jobs: self.aborted_jobs,
             last_aborted_job: self.last_aborted_job,
-            settings: serde_json::to_value(&self.settings).expect("settings are plain data"),
+            settings: self.service.to_stored(),
         }
     }
 }
@@ -162,7 +168,7 @@ impl Registry {
     pub(crate) fn new(workers: impl IntoIterator<Item = Worker>) -> Self {
         let registry = Self {
             index: RwLock::default(),
-            online: OnlineCache::default(),
+            changes: AtomicU64::default(),
             registration: tokio::sync::Mutex::default(),
         };
         for worker in workers {
@@ -178,7 +184,7 @@ impl Registry {
         let id = worker.id;
         let shared = Arc::new(Mutex::new(worker));
         index.by_id.insert(id, Arc::clone(&shared));
-        self.online.invalidate();
+        self.note_change();
         shared
     }
 
@@ -199,11 +205,16 @@ impl Registry {
     /// Whether an image or text worker has this id.
     pub(crate) fn exists(&self, id: WorkerId) -> bool {
         self.get(id)
-            .is_some_and(|worker| worker.lock().kind != WorkKind::Alchemy)
+            .is_some_and(|worker| worker.lock().kind() != WorkKind::Alchemy)
     }
 
     pub(crate) fn name(&self, id: WorkerId) -> Option<String> {
         self.get(id).map(|worker| worker.lock().name.clone())
+    }
+
+    /// The name of a worker as clients get it.
+    pub(crate) fn shown_name(&self, id: WorkerId) -> String {
+        self.name(id).unwrap_or_else(|| "a deleted worker".to_owned())
     }
 
     /// The image and text workers of an account, in the order in which they appeared.
@@ -223,12 +234,27 @@ impl Registry {
     }
 
     /// Looks again at what workers host, after the facts about models have changed.
-    pub(crate) fn review(&self, reference: &ModelReference) {
+    pub(crate) fn review(&self, facts: &Facts) {
         for worker in self.all() {
             let mut worker = worker.lock();
-            worker.derived = Derived::of(&worker.settings, &worker.bridge_agent, reference);
+            let Worker {
+                service,
+                bridge_agent,
+                ..
+            } = &mut *worker;
+            service.review(bridge_agent, facts);
         }
-        self.online.invalidate();
+        self.note_change();
+    }
+
+    /// Someone came online or changed: the next look at who is there takes a new picture.
+    pub(crate) fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often somebody came online or changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Takes what is not written down yet.

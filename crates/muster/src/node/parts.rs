@@ -4,7 +4,7 @@ use std::{fs::File, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use muster_engine::{
-    EngineConfig, ModelReference, ModelSource, Parts, SystemClock,
+    EngineConfig, ModelReference, ModelSource, Parts, Reference, SystemClock, TextModels,
     outbound::{Outbound, Reach},
 };
 use muster_kudos::image::{ImagePricing, PricingNetwork};
@@ -22,9 +22,10 @@ pub(super) async fn open(
     settings: &Settings,
     data_dir: &DataDir,
     base_url: &Url,
-    source: Option<&ModelSource>,
+    sources: &ModelSources,
 ) -> anyhow::Result<Parts> {
-    let models = models(source).await?;
+    let text_models = models(sources.text.as_ref(), TextModels::bundled()).await?;
+    let models = models(sources.image.as_ref(), ModelReference::bundled()).await?;
     let pricing = pricing(settings)?;
     let mut config = StoreConfig::new(database_url(settings));
     config.read_connections = settings.database_readers.max(1);
@@ -49,6 +50,7 @@ pub(super) async fn open(
         store,
         blobs,
         models,
+        text_models,
         pricing,
         outbound: outbound(settings)?,
     })
@@ -74,12 +76,23 @@ fn outbound(settings: &Settings) -> anyhow::Result<Outbound> {
 }
 
 /// Where models are described, if the operator says so.
-pub(super) fn model_source(settings: &Settings, data_dir: &DataDir) -> anyhow::Result<Option<ModelSource>> {
-    let places: Vec<String> = [&settings.models, &settings.more_models]
-        .into_iter()
-        .flatten()
-        .cloned()
-        .collect();
+pub(super) struct ModelSources {
+    pub(super) image: Option<ModelSource<ModelReference>>,
+    pub(super) text: Option<ModelSource<TextModels>>,
+}
+
+pub(super) fn model_sources(settings: &Settings, data_dir: &DataDir) -> anyhow::Result<ModelSources> {
+    Ok(ModelSources {
+        image: model_source([&settings.models, &settings.more_models], data_dir)?,
+        text: model_source([&settings.text_models], data_dir)?,
+    })
+}
+
+fn model_source<'a, R: Reference>(
+    places: impl IntoIterator<Item = &'a Option<String>>,
+    data_dir: &DataDir,
+) -> anyhow::Result<Option<ModelSource<R>>> {
+    let places: Vec<String> = places.into_iter().flatten().cloned().collect();
     if places.is_empty() {
         return Ok(None);
     }
@@ -91,20 +104,23 @@ pub(super) fn model_source(settings: &Settings, data_dir: &DataDir) -> anyhow::R
 
 /// What is known about models. A place that cannot be reached now may have been reached before; a file
 /// that cannot be read is a mistake of the operator's.
-async fn models(source: Option<&ModelSource>) -> anyhow::Result<ModelReference> {
+async fn models<R: Reference + Clone>(
+    source: Option<&ModelSource<R>>,
+    bundled: &'static R,
+) -> anyhow::Result<R> {
     let Some(source) = source else {
-        return Ok(ModelReference::bundled().clone());
+        return Ok(bundled.clone());
     };
     match source.read().await {
         Ok(reference) => Ok(reference),
         Err(error) if source.is_local() => Err(error.into()),
         Err(error) => {
             if let Some(copy) = source.read_copy().await {
-                tracing::warn!(%error, "the model reference of the last time is used");
+                tracing::warn!(%error, "what was known about {} models the last time is used", R::CALLED);
                 return Ok(copy);
             }
-            tracing::error!(%error, "only the models that are built in are known for now");
-            Ok(ModelReference::bundled().clone())
+            tracing::error!(%error, "only the {} models that are built in are known for now", R::CALLED);
+            Ok(bundled.clone())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What handlers take from a request: [`ValidBody`], [`ApiKey`], [`MaybeApiKey`] and [`ClientAgent`].
+//! What handlers take from a request: [`ValidBody`], [`AnyBody`], [`ApiKey`], [`MaybeApiKey`] and [`ClientAgent`].
 //!
 //! A body that does not fit its schema is reported before a missing key. As axum reads the body after
 //! everything else, a handler with a body takes a [`MaybeApiKey`], which never fails, and asks for the
@@ -55,13 +55,7 @@ impl<T: Body + Send, S: Send + Sync> FromRequest<S> for ValidBody<T> {
                 "The body must be JSON and its content type application/json.".into(),
             ));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                ApiError::PayloadTooLarge
-            } else {
-                ApiError::BadBody("The body could not be read.".into())
-            }
-        })?;
+        let bytes = body(request, state).await?;
         if bytes.len() <= LARGE_BODY {
             return read(&bytes).map(Self);
         }
@@ -69,6 +63,37 @@ impl<T: Body + Send, S: Send + Sync> FromRequest<S> for ValidBody<T> {
             .await
             .map_err(ApiError::internal)?
     }
+}
+
+/// Whatever JSON the caller sent, of whatever type it says that it is; `None` if it is no JSON.
+#[derive(Clone, Debug)]
+pub struct AnyBody(
+    /// The body.
+    pub Option<Value>,
+);
+
+impl<S: Send + Sync> FromRequest<S> for AnyBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let bytes = body(request, state).await?;
+        if bytes.len() <= LARGE_BODY {
+            return Ok(Self(serde_json::from_slice(&bytes).ok()));
+        }
+        tokio::task::spawn_blocking(move || Self(serde_json::from_slice(&bytes).ok()))
+            .await
+            .map_err(ApiError::internal)
+    }
+}
+
+async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            ApiError::PayloadTooLarge
+        } else {
+            ApiError::BadBody("The body could not be read.".into())
+        }
+    })
 }
 
 fn read<T: Body>(bytes: &[u8]) -> Result<T, ApiError> {

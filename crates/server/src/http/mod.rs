@@ -23,7 +23,7 @@ pub use client_address::{
 };
 pub use complete::to_the_end;
 pub use error::ApiError;
-pub use extract::{ApiKey, BODY_LIMIT, ClientAgent, MaybeApiKey, ValidBody};
+pub use extract::{AnyBody, ApiKey, BODY_LIMIT, ClientAgent, MaybeApiKey, ValidBody};
 pub use field_mask::{FieldMask, MaskError};
 pub use headers::NodeName;
 pub use json::Json;

@@ -48,7 +48,7 @@ pub(crate) async fn test_user(
             .collect();
         ApiError::BadBody(errors.join("; ").into())
     })?;
-    let is_nothing = |text: &str| muster_engine::text::clean(text).is_empty();
+    let is_nothing = |text: &str| muster_engine::names::clean(text).is_empty();
     if is_nothing(&input.username) || is_nothing(&input.oauth_id) {
         return Err(ApiError::BadBody(
             "username and oauth_id must not be empty".into(),

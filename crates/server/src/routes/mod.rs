@@ -3,8 +3,10 @@
 pub(crate) mod blobs;
 pub(crate) mod dev;
 pub(crate) mod generate;
+pub(crate) mod interrogate;
 pub(crate) mod pages;
 pub(crate) mod status;
+pub(crate) mod text;
 pub(crate) mod users;
 
 use axum::{
@@ -16,7 +18,8 @@ use axum::{
 use crate::{
     AppState, description,
     http::rate_limit::{
-        DEFAULT, GENERATE_ASYNC, GENERATE_CHECK, GENERATE_STATUS, POP_AND_SUBMIT, RateLimiter,
+        DEFAULT, GENERATE_ASYNC, GENERATE_CHECK, GENERATE_STATUS, INTERROGATE_STATUS, POP_AND_SUBMIT,
+        RateLimiter, TEXT_STATUS,
     },
 };
 
@@ -48,6 +51,42 @@ pub(crate) fn all(limiter: &RateLimiter) -> Router<AppState> {
         .route(
             "/api/v2/generate/submit",
             post(generate::deliver).route_layer(limiter.layer(POP_AND_SUBMIT)),
+        )
+        .route(
+            "/api/v2/generate/text/async",
+            post(text::submit).route_layer(limiter.layer(GENERATE_ASYNC)),
+        )
+        .route(
+            "/api/v2/generate/text/status/{id}",
+            get(text::status)
+                .delete(text::cancel)
+                .route_layer(limiter.layer(TEXT_STATUS)),
+        )
+        .route(
+            "/api/v2/generate/text/pop",
+            post(text::pop).route_layer(limiter.layer(POP_AND_SUBMIT)),
+        )
+        .route(
+            "/api/v2/generate/text/submit",
+            post(text::deliver).route_layer(limiter.layer(POP_AND_SUBMIT)),
+        )
+        .route(
+            "/api/v2/interrogate/async",
+            post(interrogate::submit).route_layer(default()),
+        )
+        .route(
+            "/api/v2/interrogate/status/{id}",
+            get(interrogate::status)
+                .delete(interrogate::cancel)
+                .route_layer(limiter.layer(INTERROGATE_STATUS)),
+        )
+        .route(
+            "/api/v2/interrogate/pop",
+            post(interrogate::pop).route_layer(limiter.layer(POP_AND_SUBMIT)),
+        )
+        .route(
+            "/api/v2/interrogate/submit",
+            post(interrogate::deliver).route_layer(limiter.layer(POP_AND_SUBMIT)),
         )
         .route("/api/v2/find_user", get(users::find).route_layer(default()))
         .route("/api/v2/status/heartbeat", get(status::heartbeat))

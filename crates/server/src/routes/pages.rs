@@ -72,7 +72,7 @@ fn form(notice: &str) -> String {
 
 /// The frame around every page. `title` is the operator's, `body` is markup.
 fn page(title: &str, body: &str) -> Html<String> {
-    let title = muster_engine::text::clean(title);
+    let title = muster_engine::names::clean(title);
     Html(format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\

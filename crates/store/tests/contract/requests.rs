@@ -349,10 +349,14 @@ async fn malformed_changes_are_refused(db: &TestDb) {
     let user = account(&store, "client").await;
     let none = store
         .journal()
-        .create_request(new_request(user, 0))
+        .create_request(new_request(user, -1))
         .await
         .unwrap_err();
     assert!(matches!(none, JournalError::Invalid(_)));
+    let nothing = new_request(user, 0);
+    store.journal().create_request(nothing.clone()).await.unwrap();
+    let (stored, jobs) = store.request(nothing.id).await.unwrap().unwrap();
+    assert_eq!((stored.slots_left, jobs.len()), (0, 0));
     let (request, _) = running(&store, user, 1, 0).await;
     let none = store.journal().start_jobs(start(request, 0)).await.unwrap_err();
     assert!(matches!(none, JournalError::Invalid(_)));

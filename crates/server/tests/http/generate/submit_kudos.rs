@@ -1,34 +1,12 @@
 //! `POST generate/submit`: who pays and who earns, to the hundredth.
 
 use muster_protocol::{TestUser, UserId};
-use muster_store::BookedEntry;
 use serde_json::{Value, json};
 
-use crate::support::{ANONYMOUS, TestServer, changed, number, picture, plain_request, worker};
-
-/// What an account has to spend and in escrow, in hundredths.
-async fn balances(server: &TestServer, user: UserId) -> (i64, i64) {
-    let balances = server.engine.store().balances(user).await.unwrap();
-    (balances.spendable.hundredths(), balances.escrow.hundredths())
-}
-
-/// The movements of an account in hundredths, latest first.
-async fn movements(server: &TestServer, user: UserId) -> Vec<i64> {
-    let entries = server.engine.store().ledger_of(user, None, 100).await.unwrap();
-    entries
-        .iter()
-        .map(|entry: &BookedEntry| entry.amount.hundredths())
-        .collect()
-}
-
-async fn assert_clean(server: &TestServer) {
-    let audit = server.engine.store().audit().await.unwrap();
-    assert!(audit.is_clean(), "{audit:?}");
-}
-
-async fn find_user(server: &TestServer, key: &str) -> Value {
-    server.get_as("/api/v2/find_user", key).await.ok(200)
-}
+use crate::support::{
+    ANONYMOUS, TestServer, assert_clean, balances, changed, find_user, movements, number, picture,
+    plain_request, worker,
+};
 
 /// Has one job popped and submitted; the reward that the worker is told.
 async fn work(server: &TestServer, owner: &TestUser, pop: Value, result: Value) -> Value {

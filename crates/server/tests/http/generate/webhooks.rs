@@ -1,60 +1,10 @@
 //! Webhooks: results are announced to the address that their request names.
 
-use std::sync::{Arc, Mutex};
-
-use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use muster_engine::outbound::Reach;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use super::async_post::submit;
-use crate::support::{Setup, TestServer, changed, picture, worker};
-
-/// Somebody who takes notice of results.
-#[derive(Clone, Default)]
-struct Receiver(Arc<Mutex<Notes>>);
-
-#[derive(Default)]
-struct Notes {
-    bodies: Vec<Value>,
-    /// What is answered; 200 if there is nothing.
-    answers: Vec<u16>,
-}
-
-impl Receiver {
-    /// Starts to listen; answers with these statuses first, last one first. Tells the address.
-    async fn listen(answers: &[u16]) -> (Self, String) {
-        let receiver = Self::default();
-        receiver.0.lock().unwrap().answers = answers.to_vec();
-        let router = Router::new()
-            .route("/results", post(Self::take))
-            .with_state(receiver.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/results", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        (receiver, url)
-    }
-
-    #[allow(clippy::unused_async)] // handlers are
-    async fn take(State(receiver): State<Self>, Json(body): Json<Value>) -> StatusCode {
-        let mut notes = receiver.0.lock().unwrap();
-        notes.bodies.push(body);
-        StatusCode::from_u16(notes.answers.pop().unwrap_or(200)).unwrap()
-    }
-
-    fn bodies(&self) -> Vec<Value> {
-        self.0.lock().unwrap().bodies.clone()
-    }
-}
-
-/// A server whose webhooks may be on this machine.
-fn open() -> Setup {
-    Setup {
-        reach: Reach::Anywhere,
-        ..Setup::default()
-    }
-}
+use crate::support::{Receiver, Setup, TestServer, changed, picture, worker};
 
 /// A request with a webhook whose only job is with a worker: the keys of client and owner, the request and the
 /// job.
@@ -71,7 +21,7 @@ async fn in_progress(server: &TestServer, url: &str, changes: Value) -> (String,
 
 #[tokio::test]
 async fn a_result_is_announced_once() {
-    let server = TestServer::with(open()).await;
+    let server = TestServer::with(Setup::open()).await;
     let (receiver, url) = Receiver::listen(&[]).await;
     let (owner, request, job) = in_progress(&server, &url, json!({"r2": false})).await;
     server.engine.deliver_webhooks().await;
@@ -127,7 +77,7 @@ async fn a_result_is_announced_once() {
 async fn over_https_the_address_of_the_picture_is_announced() {
     let setup = Setup {
         public_url: Some("https://horde.example.org"),
-        ..open()
+        ..Setup::open()
     };
     let server = TestServer::with(setup).await;
     let (receiver, url) = Receiver::listen(&[]).await;
@@ -143,7 +93,7 @@ async fn over_https_the_address_of_the_picture_is_announced() {
 
 #[tokio::test]
 async fn what_fails_is_tried_again_across_restarts() {
-    let server = TestServer::with(open()).await;
+    let server = TestServer::with(Setup::open()).await;
     let (receiver, url) = Receiver::listen(&[200, 404, 500]).await;
     let (owner, _, job) = in_progress(&server, &url, json!({})).await;
     server.deliver(&owner, &job).await.ok(200);
@@ -155,7 +105,7 @@ async fn what_fails_is_tried_again_across_restarts() {
     server.engine.deliver_webhooks().await;
     assert_eq!(receiver.bodies().len(), 2);
 
-    let server = server.restart(open()).await;
+    let server = server.restart(Setup::open()).await;
     server.engine.deliver_webhooks().await;
     assert_eq!(receiver.bodies().len(), 2, "a restart does not make it due");
     server.clock.advance(std::time::Duration::from_secs(12));
@@ -167,7 +117,7 @@ async fn what_fails_is_tried_again_across_restarts() {
 
 #[tokio::test]
 async fn what_always_fails_is_given_up() {
-    let server = TestServer::with(open()).await;
+    let server = TestServer::with(Setup::open()).await;
     let (receiver, url) = Receiver::listen(&[500; 20]).await;
     let (owner, _, job) = in_progress(&server, &url, json!({})).await;
     server.deliver(&owner, &job).await.ok(200);
@@ -189,7 +139,7 @@ async fn what_always_fails_is_given_up() {
 
 #[tokio::test]
 async fn faults_and_cancellations_are_not_announced() {
-    let server = TestServer::with(open()).await;
+    let server = TestServer::with(Setup::open()).await;
     let (receiver, url) = Receiver::listen(&[]).await;
     let (owner, request, job) = in_progress(&server, &url, json!({})).await;
     let fault = json!({"id": job, "generation": "faulted", "state": "faulted", "seed": -1});

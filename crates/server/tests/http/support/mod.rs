@@ -1,12 +1,17 @@
 //! A server for one test, and a client that looks at everything.
 
+mod books;
 mod home;
+mod receiver;
+
+pub(crate) use books::{assert_clean, balances, find_user, movements};
+pub(crate) use receiver::Receiver;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use home::Home;
 use muster_engine::{
-    Engine, EngineConfig, ManualClock, ModelReference, Parts,
+    Engine, EngineConfig, ManualClock, ModelReference, Parts, TextModels,
     outbound::{Outbound, Reach},
 };
 use muster_kudos::image::ImagePricing;
@@ -49,6 +54,16 @@ impl Default for Setup {
             trusted_hops: 0,
             public_url: None,
             reach: Reach::Public,
+        }
+    }
+}
+
+impl Setup {
+    /// A server whose webhooks and source images may be on this machine.
+    pub(crate) fn open() -> Self {
+        Self {
+            reach: Reach::Anywhere,
+            ..Self::default()
         }
     }
 }
@@ -172,6 +187,7 @@ impl TestServer {
             store: Store::open(StoreConfig::new(home.database())).await.unwrap(),
             blobs: Blobs::new(blobs).unwrap(),
             models: ModelReference::bundled().clone(),
+            text_models: TextModels::bundled().clone(),
             pricing: ImagePricing::bundled(),
             outbound: Outbound::new(setup.reach).unwrap(),
         };

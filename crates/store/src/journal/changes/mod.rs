@@ -28,8 +28,8 @@ pub(super) fn cleaned(mut text: String) -> String {
 }
 
 pub(super) fn checked_request(mut request: NewRequest) -> Result<NewRequest, JournalError> {
-    if request.jobs_total < 1 {
-        return Err(JournalError::Invalid("a request needs at least one slot"));
+    if request.jobs_total < 0 {
+        return Err(JournalError::Invalid("a request cannot have fewer than no slots"));
     }
     if let Some(event) = &request.event {
         event.validate()?;

@@ -13,16 +13,19 @@ use muster_protocol::{
     },
 };
 use muster_store::Role;
-use serde_json::Value;
 
-use crate::{EngineError, accounts::Caller, error::Result, models::ModelReference, outbound::Reach};
+use crate::{
+    EngineError,
+    accounts::Caller,
+    error::Result,
+    models::ModelReference,
+    requests::{has_nul, nul_refusal, value_has_nul},
+};
 
 /// Models that make something of another picture.
 const NEED_A_SOURCE: [&str; 2] = ["Stable Diffusion 2 Depth", "pix2pix"];
 /// A `Client-Agent` that was copied from an example.
 const EXAMPLE_AGENT: &str = "My-Project:v0.0.1:My-Contact";
-/// The most extra source images.
-const EXTRA_SOURCES: usize = 5;
 /// The most words in a prompt.
 const PROMPT_WORDS: usize = 7500;
 
@@ -59,85 +62,7 @@ pub(crate) fn check_texts(input: &RequestInput) -> Result<()> {
             .flatten()
             .any(value_has_nul);
     if texts.any(|text| has_nul(text)) || free_form {
-        return refuse(
-            ReturnCode::NulByteInPayload,
-            "The request contains a NUL character, which cannot be stored.",
-        );
-    }
-    Ok(())
-}
-
-fn has_nul(text: &str) -> bool {
-    text.contains('\0')
-}
-
-fn value_has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => has_nul(text),
-        Value::Array(items) => items.iter().any(value_has_nul),
-        Value::Object(members) => members
-            .iter()
-            .any(|(name, value)| has_nul(name) || value_has_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-/// Styles come before everything else, for they may name the account that pays.
-pub(crate) fn check_style(input: &RequestInput) -> Result<()> {
-    if input.style.is_some() {
-        return refuse(ReturnCode::StyleNotFound, "There is no such style.");
-    }
-    Ok(())
-}
-
-/// Results are announced over secure connections only, unless the operator lets calls go anywhere.
-pub(crate) fn check_webhook(input: &RequestInput, reach: Reach) -> Result<()> {
-    let closed_network = reach == Reach::Anywhere;
-    if let Some(webhook) = &input.webhook
-        && !webhook.starts_with("https://")
-        && !(closed_network && webhook.starts_with("http://"))
-    {
-        return refuse(ReturnCode::BadRequest, "A webhook must be an https address.");
-    }
-    Ok(())
-}
-
-/// What depends on who is asking.
-pub(crate) fn check_account(input: &RequestInput, caller: &Caller) -> Result<()> {
-    if input
-        .proxied_account
-        .as_deref()
-        .is_some_and(|account| !account.is_empty())
-        && !caller.has(Role::Service)
-    {
-        return refuse(
-            ReturnCode::OnlyServiceAccountProxy,
-            "Only service accounts can name a proxied account.",
-        );
-    }
-    let extra = input.extra_source_images.len();
-    if extra > EXTRA_SOURCES {
-        return refuse(
-            ReturnCode::TooManyExtraSourceImages,
-            format!("A request can have {EXTRA_SOURCES} extra source images."),
-        );
-    }
-    if extra > 1 && !caller.is_trusted() {
-        return refuse(
-            ReturnCode::MoreThanMinExtraSourceImage,
-            "Only trusted accounts can send more than one extra source image.",
-        );
-    }
-    Ok(())
-}
-
-/// Exact seeds for several pictures are for those whom the horde knows.
-pub(crate) fn check_batching(input: &RequestInput, caller: &Caller) -> Result<()> {
-    if input.params.n.unwrap_or(1) > 1 && input.disable_batching && !caller.is_trusted() {
-        return refuse(
-            ReturnCode::RequiresTrust,
-            "Only trusted accounts can disable batching.",
-        );
+        return Err(nul_refusal());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! [`WorkerSettings`]: what an image worker says about itself when it pops.
+//! [`ImageSettings`]: what an image worker says about itself when it pops.
 
 use std::sync::Arc;
 
@@ -10,7 +10,15 @@ use muster_protocol::{ReturnCode, image::PopInput};
 use muster_store::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::{EngineError, accounts::Caller, error::Result, models::ModelReference, text};
+use crate::{
+    EngineError,
+    accounts::Caller,
+    error::Result,
+    models::ModelReference,
+    names,
+    work::{Columns, Names},
+    workers::Standing,
+};
 
 /// Names that count in a list of models.
 const MODEL_LIMIT: usize = 300;
@@ -21,7 +29,7 @@ const BLACKLIST_LIMIT: (usize, usize) = (200, 15);
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[allow(clippy::struct_excessive_bools)] // independent switches, named like the API's fields
-pub(crate) struct WorkerSettings {
+pub(crate) struct ImageSettings {
     pub(crate) models: Vec<Arc<str>>,
     pub(crate) nsfw: bool,
     pub(crate) blacklist: Vec<String>,
@@ -38,25 +46,31 @@ pub(crate) struct WorkerSettings {
     pub(crate) limit_max_steps: bool,
 }
 
-impl WorkerSettings {
-    /// Reads what a worker says about itself. Models that the horde does not know are dropped, unless
-    /// the owner may serve custom ones.
-    ///
-    /// # Errors
-    /// No model is left.
-    pub(crate) fn of(input: &PopInput, owner: &Caller, reference: &ModelReference) -> Result<Self> {
-        Ok(Self {
-            models: recognised_models(input, owner, reference)?,
+impl ImageSettings {
+    /// Reads what a worker says about itself, and what is wrong with its models: those that the horde does
+    /// not know are dropped, unless the owner may serve custom ones, but one must be left.
+    pub(crate) fn of(
+        input: &PopInput,
+        owner: &Caller,
+        reference: &ModelReference,
+    ) -> (Self, Option<EngineError>) {
+        let (models, flaw) = match recognised_models(input, owner, reference) {
+            Ok(models) => (models, None),
+            Err(flaw) => (Vec::new(), Some(flaw)),
+        };
+        let settings = Self {
+            models,
             ..Self::without_models(input)
-        })
+        };
+        (settings, flaw)
     }
 
     /// What a worker says about itself, except for its models.
-    pub(crate) fn without_models(input: &PopInput) -> Self {
+    fn without_models(input: &PopInput) -> Self {
         let (words, length) = BLACKLIST_LIMIT;
         let mut blacklist: Vec<String> = Vec::new();
         for word in input.blacklist.iter().take(words) {
-            let word = text::truncate(&text::clean(word), length).into_owned();
+            let word = names::truncate(&names::clean(word), length).into_owned();
             if !word.is_empty() && !blacklist.contains(&word) {
                 blacklist.push(word);
             }
@@ -79,9 +93,14 @@ impl WorkerSettings {
         }
     }
 
-    /// The largest picture in the unit that owners configure: 1 stands for 32,768 pixels.
-    pub(crate) fn max_power(&self) -> i32 {
-        i32::try_from(self.max_pixels / 32_768).unwrap_or(i32::MAX)
+    /// The columns that all workers have. The largest picture is told in the unit that owners configure:
+    /// 1 stands for 32,768 pixels.
+    pub(crate) fn columns(&self) -> Columns {
+        Columns {
+            max_power: i32::try_from(self.max_pixels / 32_768).unwrap_or(i32::MAX),
+            extra_slow: self.extra_slow_worker,
+            allow_unsafe_ip: self.allow_unsafe_ipaddr,
+        }
     }
 }
 
@@ -117,7 +136,7 @@ fn is_own_special(model: &str, owner: &Caller) -> Result<bool> {
         Some(_) => {
             let message = format!(
                 "The model {} belongs to another account.",
-                text::truncate(model, 64)
+                names::truncate(model, 64)
             );
             Err(EngineError::refused(ReturnCode::BadRequest, message))
         }
@@ -127,14 +146,14 @@ fn is_own_special(model: &str, owner: &Caller) -> Result<bool> {
 /// What follows from a worker's settings and is dear to compute again with every pop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Derived {
-    pub(crate) models: Arc<[Arc<str>]>,
+    pub(crate) models: Names,
     pub(crate) bridge: Capabilities,
     pub(crate) blacklist: Option<Arc<Blacklist>>,
     pub(crate) hosted: HostedModels,
 }
 
 impl Derived {
-    pub(crate) fn of(settings: &WorkerSettings, bridge_agent: &str, reference: &ModelReference) -> Self {
+    pub(crate) fn of(settings: &ImageSettings, bridge_agent: &str, reference: &ModelReference) -> Self {
         let words = &settings.blacklist;
         Self {
             models: settings.models.clone().into(),
@@ -145,18 +164,8 @@ impl Derived {
     }
 }
 
-/// The state of a worker that its owner, a moderator or the horde decides.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Standing {
-    pub(crate) owner_trusted: bool,
-    pub(crate) maintenance: bool,
-    pub(crate) paused: bool,
-    /// Pixelsteps a second.
-    pub(crate) speed: f64,
-}
-
 /// Puts together what the board compares requests with.
-pub(crate) fn offer(settings: &WorkerSettings, derived: &Derived, standing: Standing) -> Offer {
+pub(crate) fn offer(settings: &ImageSettings, derived: &Derived, standing: Standing) -> Offer {
     Offer {
         bridge: derived.bridge,
         max_pixels: settings.max_pixels,

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// already there stay, which makes cleaning idempotent.
 ///
 /// ```
-/// # use muster_engine::text::clean;
+/// # use muster_engine::names::clean;
 /// assert_eq!(clean(" Tom & Jo\0 "), "Tom &amp; Jo");
 /// assert_eq!(clean(&clean("<b>")), "&lt;b&gt;");
 /// ```

@@ -1,18 +1,14 @@
 //! Requests that must be paid upfront: who may make them, and what those get who cannot pay (spec:
 //! kudos, section 7).
 
-use muster_kudos::{
-    account,
-    image::{
-        ImageJob,
-        upfront::{
-            HordeLoad, RequestedModel, UpfrontQuestion, UpfrontVerdict, downgrade, is_lcm_lora, judge,
-        },
-    },
+use muster_dispatch::image::Image;
+use muster_kudos::image::{
+    ImageJob,
+    upfront::{HordeLoad, RequestedModel, UpfrontQuestion, UpfrontVerdict, downgrade, is_lcm_lora, judge},
 };
-use muster_protocol::{Kudos, RequestId, ReturnCode};
+use muster_protocol::{Kudos, ReturnCode};
 
-use super::spec::ImageRequest;
+use super::request::ImageRequest;
 use crate::{Engine, EngineError, accounts::Caller, error::Result};
 
 /// What a request must promise to be accepted.
@@ -26,11 +22,9 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// Whether the account has enough, as far as this node knows. The commit decides: it also knows what
-    /// is promised already.
+    /// Whether the account has enough, as far as this node knows.
     pub(super) fn are_met_by(&self, caller: &Caller) -> bool {
-        let floor = caller.kind().floor();
-        account::available(caller.spendable(), floor, Kudos::ZERO) >= self.required
+        caller.can_promise(self.required)
     }
 }
 
@@ -72,8 +66,8 @@ impl Engine {
 
     /// How busy the horde is.
     fn load(&self) -> HordeLoad {
-        let threads = self.workers.online(self.clock.now()).threads;
-        let live = self.live.lock();
+        let threads = self.online::<Image>(self.clock.now()).threads;
+        let live = self.image.live.lock();
         let queued = live.board.totals().jobs + live.board.jobs_in_progress() as u64;
         HordeLoad {
             queued: u32::try_from(queued).unwrap_or(u32::MAX),
@@ -88,22 +82,6 @@ impl Engine {
             max_steps: reference.get(name).and_then(|model| model.requirements.max_steps),
         };
         spec.models.iter().map(requested).collect()
-    }
-
-    /// Releases what is left of the promise of a request that has nothing left to do. Should that fail,
-    /// the request's expiry does it.
-    pub(crate) async fn release_when_done(&self, request: RequestId) {
-        let held = self
-            .live
-            .lock()
-            .request_mut(request)
-            .is_some_and(|request| request.is_idle() && std::mem::take(&mut request.held));
-        if !held {
-            return;
-        }
-        if let Err(error) = self.store.journal().release_hold(request, self.clock.now()).await {
-            tracing::warn!(%error, %request, "kudos stay promised to a request until it expires");
-        }
     }
 }
 

@@ -1,12 +1,7 @@
-//! Source images: the pictures that a request brings along, on their way into the blob store and out to
+//! The pictures that an image request brings along, on their way into the blob store and out to
 //! the workers (spec: image, sections 5.8 and 6.4).
 
-use std::time::Duration;
-
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
-};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use muster_protocol::{
@@ -16,27 +11,7 @@ use muster_protocol::{
 use muster_store::Bucket;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Engine, EngineError,
-    error::Result,
-    outbound::OutboundError,
-    pictures::{self, PictureError},
-};
-
-/// How well source images are kept.
-const QUALITY: f32 = 50.0;
-/// The most bytes that are fetched from an address.
-const FETCH_LIMIT: usize = 5000 * 1024;
-const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
-/// The most pixels that a picture in the request itself may have.
-const MOST_PIXELS: u64 = 3072 * 3072;
-/// Base64 as people send it, with or without padding.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
+use crate::{Engine, EngineError, error::Result, sources};
 
 /// What pictures a request has besides its source image. Their names in the blob store follow from the
 /// request's id.
@@ -195,26 +170,12 @@ impl Engine {
         } = arriving;
         if sent.starts_with("http") {
             let bytes = self.fetch_source(&sent).await?;
-            self.convert_source(move || decode(&bytes, None, fetched_refusal), must_have_alpha)
+            self.convert_source(move || sources::read_fetched(&bytes), must_have_alpha)
                 .await
         } else {
-            let read = move || {
-                let bytes = from_base64(&sent)?;
-                decode(&bytes, Some(MOST_PIXELS), sent_refusal)
-            };
-            self.convert_source(read, must_have_alpha).await
+            self.convert_source(move || sources::read_sent(&sent), must_have_alpha)
+                .await
         }
-    }
-
-    async fn fetch_source(&self, url: &str) -> Result<Bytes> {
-        let fetched = self.outbound.fetch(url, FETCH_LIMIT, FETCH_TIMEOUT).await;
-        fetched.map_err(|error| match error {
-            OutboundError::TooLarge(_) => refusal(
-                ReturnCode::SourceImageSizeExceeded,
-                "a picture behind an address has at most 5000 kB",
-            ),
-            other => refusal(ReturnCode::ImageValidationFailed, other),
-        })
     }
 
     async fn convert_source(
@@ -225,13 +186,12 @@ impl Engine {
         let convert = move || {
             let picture = read()?;
             if must_have_alpha && picture.color().channel_count() != 4 {
-                return Err(refusal(
+                return Err(sources::refusal(
                     ReturnCode::InpaintingMissingMask,
                     "inpainting needs a mask, or a picture that is transparent where it is to be painted over",
                 ));
             }
-            pictures::encode(&picture, QUALITY)
-                .map_err(|error| refusal(ReturnCode::SourceImageUnreadable, error))
+            sources::encode(&picture)
         };
         self.studio.work(convert).await.ok_or(EngineError::Stopping)?
     }
@@ -275,72 +235,9 @@ impl Engine {
     }
 }
 
-/// The bytes of a picture in base64. What does not belong there (line breaks, a data URI's prefix) is passed
-/// over.
-fn from_base64(text: &str) -> Result<Vec<u8>> {
-    let text = match text.split_once("base64,") {
-        Some((prefix, rest)) if prefix.starts_with("data:") => rest,
-        _ => text,
-    };
-    let significant: Vec<u8> = text
-        .bytes()
-        .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
-        .collect();
-    LENIENT.decode(significant).map_err(|_| {
-        refusal(
-            ReturnCode::ImageValidationFailed,
-            "it is neither an address nor a picture in base64",
-        )
-    })
-}
-
-fn decode(
-    bytes: &[u8],
-    most_pixels: Option<u64>,
-    code: fn(PictureError) -> ReturnCode,
-) -> Result<image::DynamicImage> {
-    pictures::decode(bytes, most_pixels).map_err(|error| refusal(code(error), error))
-}
-
-/// What is wrong with a picture behind an address.
-fn fetched_refusal(error: PictureError) -> ReturnCode {
-    match error {
-        PictureError::UnknownFormat => ReturnCode::SourceImageUrlInvalid,
-        PictureError::TooLarge => ReturnCode::SourceImageResolutionExceeded,
-        PictureError::Empty | PictureError::Unreadable => ReturnCode::SourceImageUnreadable,
-    }
-}
-
-/// What is wrong with a picture in the request itself.
-fn sent_refusal(error: PictureError) -> ReturnCode {
-    match error {
-        PictureError::TooLarge => ReturnCode::SourceImageResolutionExceeded,
-        _ => ReturnCode::ImageValidationFailed,
-    }
-}
-
-fn refusal(code: ReturnCode, why: impl std::fmt::Display) -> EngineError {
-    EngineError::refused(code, format!("The source image was refused: {why}."))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_read_as_people_send_it() {
-        for text in [
-            "aGVsbG8=",
-            "aGVsbG8",
-            " aGVs\nbG8=\0",
-            "data:image/png;base64,aGVsbG8=",
-            "aGVs*bG8=",
-        ] {
-            assert_eq!(from_base64(text).unwrap(), b"hello", "{text}");
-        }
-        assert!(from_base64("a").is_err());
-        assert!(from_base64("=aGVsbG8").is_err());
-    }
 
     #[test]
     fn a_mask_without_a_source_image_counts_nothing() {

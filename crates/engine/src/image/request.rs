@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use muster_dispatch::{
-    WorkerList,
-    image::{Demand, NamedModels},
-};
+use muster_dispatch::image::{Demand, NamedModels};
 use muster_kudos::image::{Control, ImageJob, SourceImage, Targeting, settlement::RequestTerms};
 use muster_protocol::{
     Kudos, WorkerId,
@@ -228,15 +225,6 @@ impl ImageRequest {
             price,
             available,
             named: NamedModels::of(&self.models, models),
-        }
-    }
-
-    /// Which workers may serve the request.
-    pub(crate) fn worker_list(&self) -> WorkerList {
-        match (self.workers.is_empty(), self.worker_blacklist) {
-            (true, _) => WorkerList::Any,
-            (false, false) => WorkerList::Only(self.workers.clone()),
-            (false, true) => WorkerList::Except(self.workers.clone()),
         }
     }
 

@@ -1,0 +1,185 @@
+//! `generate/async`: an image request is checked, priced and accepted.
+
+use std::sync::Arc;
+
+use muster_dispatch::image::Image;
+use muster_kudos::{
+    image::{ImageJob, settlement},
+    rounding::round0,
+};
+use muster_protocol::{
+    Kudos, RequestId,
+    image::{RequestAccepted, RequestInput, Warning, WarningCode},
+};
+use muster_store::{JournalError, Role};
+
+use super::{
+    request::ImageRequest,
+    rules,
+    sources::{SentPictures, Sources},
+    upfront::Terms,
+    warnings,
+};
+use crate::{
+    Call, Engine, EngineError, Submission,
+    error::Result,
+    requests::{Accepting, Asking, check_batching, priority_of},
+};
+
+impl Engine {
+    /// Accepts an image request into the queue, or tells its price.
+    ///
+    /// When this returns, the request and its tax are durable.
+    ///
+    /// # Errors
+    /// Every rule of the image API, in its documented order; see `image::rules`.
+    pub async fn submit_image_request(
+        &self,
+        call: &Call,
+        mut input: RequestInput,
+    ) -> Result<Submission<RequestAccepted>> {
+        call.key()?;
+        rules::check_texts(&input)?;
+        let asking = Asking {
+            style: input.style.as_deref(),
+            webhook: input.webhook.as_deref(),
+            proxied_account: input.proxied_account.as_deref(),
+            extra_source_images: input.extra_source_images.len(),
+        };
+        let caller = self.requester(call, asking).await?;
+        let workers = self.named_workers(&input.workers)?;
+        let asked = input.params.n.unwrap_or(1);
+        check_batching(asked, input.disable_batching, &caller)?;
+        let models = self.models();
+        let _claim = self.claim_slots::<Image>(&caller, &input.models, asked)?;
+        rules::check_params(&input, &caller, &models)?;
+        rules::check_comparison(&mut input, &caller)?;
+        let count = input.params.n.unwrap_or(1);
+        rules::check_client_agent(&call.client_agent)?;
+
+        let warnings = warnings::unsuitable_parameters(&input, &models);
+        let (dry_run, allow_downgrade) = (input.dry_run, input.allow_downgrade);
+        let sources = Sources::of(&input);
+        let pictures = SentPictures::take(&mut input);
+        let webhook = input.webhook.take();
+        let mut spec = ImageRequest::new(
+            input,
+            workers,
+            caller.is_trusted(),
+            &models,
+            &mut *self.rng.lock(),
+        )
+        .with_sources(sources);
+        if caller.has(Role::Education) {
+            spec = spec.for_education();
+        }
+        let mut terms = self.upfront_terms(&spec, count, allow_downgrade);
+        if let Some(unmet) = terms.take_if(|terms| !terms.are_met_by(&caller)) {
+            let outcome = self.take_less(&mut spec, &unmet);
+            // Whoever only asks for the price learns it.
+            if !dry_run {
+                outcome?;
+            }
+        }
+        if dry_run {
+            let kudos = round0(self.estimate(&spec, &spec.priced(), count));
+            return Ok(Submission::DryRun(RequestAccepted {
+                id: None,
+                kudos,
+                message: None,
+                warnings: Vec::new(),
+            }));
+        }
+        let accepting = Accepting {
+            id: self.new_request_id(),
+            call,
+            caller: &caller,
+            count,
+            webhook,
+            priority: priority_of(&caller),
+            tax: Kudos::ZERO,
+            price: 0.0,
+        };
+        let mut accepted = self.admit(accepting, spec, terms, pictures).await?;
+        accepted.warnings.extend(warnings);
+        accepted.warnings.sort_by_key(|warning| warning.code);
+        Ok(Submission::Accepted(accepted))
+    }
+
+    /// What a request of `count` such jobs will cost at most.
+    pub(super) fn estimate(&self, spec: &ImageRequest, job: &ImageJob, count: u32) -> f64 {
+        let price = self.pricing.base_price(job);
+        let family = self
+            .models()
+            .baseline(spec.models.first().map_or("SDXL 1.0", |model| model));
+        settlement::estimate(price, job, count, family, spec.terms())
+    }
+
+    /// Stores the pictures of a request and activates it. If it cannot be activated, they go again.
+    async fn admit(
+        &self,
+        accepting: Accepting<'_>,
+        spec: ImageRequest,
+        terms: Option<Terms>,
+        pictures: Option<SentPictures>,
+    ) -> Result<RequestAccepted> {
+        let id = accepting.id;
+        if let Some(pictures) = pictures {
+            self.keep_sources(id, pictures).await?;
+        }
+        let spec = Arc::new(spec);
+        let outcome = self.activate_or_less(accepting, Arc::clone(&spec), terms).await;
+        if outcome.is_err()
+            && let Some(sources) = &spec.sources
+        {
+            self.drop_sources(id, sources).await;
+        }
+        outcome
+    }
+
+    /// Activates a request, or what is left of it if the kudos that it requires are promised otherwise.
+    async fn activate_or_less(
+        &self,
+        mut accepting: Accepting<'_>,
+        mut spec: Arc<ImageRequest>,
+        terms: Option<Terms>,
+    ) -> Result<RequestAccepted> {
+        let required = terms.as_ref().map(|terms| terms.required);
+        let outcome = self.activate(&mut accepting, Arc::clone(&spec), required).await;
+        match (outcome, terms) {
+            (Err(EngineError::Journal(JournalError::Insufficient { .. })), Some(terms)) => {
+                self.take_less(Arc::make_mut(&mut spec), &terms)?;
+                self.activate(&mut accepting, spec, None).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn activate(
+        &self,
+        accepting: &mut Accepting<'_>,
+        spec: Arc<ImageRequest>,
+        required: Option<Kudos>,
+    ) -> Result<RequestAccepted> {
+        let priced = spec.priced();
+        accepting.tax = settlement::activation_tax(&priced);
+        accepting.price = self.pricing.base_price(&priced);
+        self.accept::<Image>(accepting, spec, required).await?;
+        Ok(self.acceptance(accepting.id, accepting.price))
+    }
+
+    /// The answer to an accepted request, with a warning if nobody online can serve it.
+    fn acceptance(&self, id: RequestId, price: f64) -> RequestAccepted {
+        let message = self.availability_warning::<Image>(id);
+        let warnings = message.iter().map(|message| Warning {
+            code: WarningCode::NoAvailableWorker,
+            message: message.clone(),
+        });
+        RequestAccepted {
+            id: Some(id),
+            kudos: round0(price),
+            warnings: warnings.collect(),
+            message,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! `generate/text/*`: text requests and the jobs that workers make of them.
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use muster_engine::{Call, Submission};
+use muster_protocol::{
+    RequestError, RequestValidationError,
+    image::Submitted,
+    text::{PopInput, Popped, RequestAccepted, RequestInput, Status, SubmitInput},
+};
+
+use crate::{
+    AppState,
+    http::{
+        ApiError, ClientAddress, ClientAgent, EffectiveAddress, Json, MaybeApiKey, ValidBody, to_the_end,
+    },
+};
+
+/// Put a text request into the queue
+///
+/// The request waits for a worker for up to 20 minutes. Follow it and fetch its results with
+/// `generate/text/status`. With `dry_run` the answer (200) only tells the price.
+#[utoipa::path(
+    post, path = "/v2/generate/text/async", operation_id = "post_text_async_generate", tag = "v2",
+    params(("apikey" = String, Header, description = "Your API key; 0000000000 is the anonymous one"),
+           ("Client-Agent" = Option<String>, Header, description = "Your program: name:version:contact")),
+    request_body = RequestInput,
+    responses(
+        (status = 202, description = "Accepted", body = RequestAccepted),
+        (status = 200, description = "The price, for a dry run", body = RequestAccepted),
+        (status = 400, description = "The body does not fit, or a rule forbids it", body = RequestValidationError),
+        (status = 401, description = "Unknown API key", body = RequestError),
+        (status = 403, description = "Not for this account", body = RequestError),
+        (status = 404, description = "A named worker or style does not exist", body = RequestError),
+        (status = 429, description = "Too many requests", body = RequestError),
+    )
+)]
+pub(crate) async fn submit(
+    State(state): State<AppState>,
+    address: EffectiveAddress,
+    key: MaybeApiKey,
+    ClientAgent(client_agent): ClientAgent,
+    ValidBody(input): ValidBody<RequestInput>,
+) -> Result<Response, ApiError> {
+    let call = Call {
+        api_key: key.into_sent(),
+        client_agent,
+        address: address.address,
+    };
+    let submit = async move {
+        if !address.proxied && state.engine.vouches_for(&call).await {
+            let now = state.engine.clock().now();
+            state.privileged.admit(address.address, now);
+        }
+        state.engine.submit_text_request(&call, input).await
+    };
+    Ok(match to_the_end(submit).await?? {
+        Submission::Accepted(accepted) => (StatusCode::ACCEPTED, Json(accepted)).into_response(),
+        Submission::DryRun(price) => Json(price).into_response(),
+    })
+}
+
+/// Progress and results of a text request
+#[utoipa::path(
+    get, path = "/v2/generate/text/status/{id}", operation_id = "get_text_async_status", tag = "v2",
+    params(("id" = String, Path, description = "The request")),
+    responses(
+        (status = 200, description = "Progress and results", body = Status),
+        (status = 404, description = "No such request", body = RequestError),
+    )
+)]
+pub(crate) async fn status(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<Status>, ApiError> {
+    Ok(Json(state.engine.text_status(&id).await?))
+}
+
+/// Cancel a text request
+///
+/// No more jobs are handed out; jobs in progress may still be delivered, and are paid. The answer is
+/// the status before the cancellation.
+#[utoipa::path(
+    delete, path = "/v2/generate/text/status/{id}", operation_id = "delete_text_async_status", tag = "v2",
+    params(("id" = String, Path, description = "The request")),
+    responses(
+        (status = 200, description = "Progress and results so far", body = Status),
+        (status = 404, description = "No such request", body = RequestError),
+    )
+)]
+pub(crate) async fn cancel(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<Status>, ApiError> {
+    Ok(Json(
+        to_the_end(async move { state.engine.cancel_text_request(&id).await }).await??,
+    ))
+}
+
+/// Ask for text jobs, as a worker
+///
+/// A worker that pops for the first time is registered. Without a job, `skipped` tells why requests
+/// were left in the queue.
+#[utoipa::path(
+    post, path = "/v2/generate/text/pop", operation_id = "post_text_job_pop", tag = "v2",
+    params(("apikey" = String, Header, description = "The API key of the worker's owner")),
+    request_body = PopInput,
+    responses(
+        (status = 200, description = "Jobs, or why there are none", body = Popped),
+        (status = 400, description = "The body does not fit, or a rule forbids it", body = RequestError),
+        (status = 401, description = "Unknown API key", body = RequestError),
+        (status = 403, description = "The worker may not work now", body = RequestError),
+    )
+)]
+pub(crate) async fn pop(
+    State(state): State<AppState>,
+    ClientAddress(address): ClientAddress,
+    key: MaybeApiKey,
+    ClientAgent(client_agent): ClientAgent,
+    ValidBody(input): ValidBody<PopInput>,
+) -> Result<Json<Popped>, ApiError> {
+    let call = Call {
+        api_key: key.into_sent(),
+        client_agent,
+        address,
+    };
+    Ok(Json(
+        to_the_end(async move { state.engine.pop_text_job(&call, input).await }).await??,
+    ))
+}
+
+/// Deliver a text job, as a worker
+#[utoipa::path(
+    post, path = "/v2/generate/text/submit", operation_id = "post_text_job_submit", tag = "v2",
+    params(("apikey" = String, Header, description = "The API key of the worker's owner")),
+    request_body = SubmitInput,
+    responses(
+        (status = 200, description = "Accepted", body = Submitted),
+        (status = 400, description = "Delivered before, or given up", body = RequestError),
+        (status = 401, description = "Unknown API key", body = RequestError),
+        (status = 403, description = "Somebody else's job", body = RequestError),
+        (status = 404, description = "No such job", body = RequestError),
+    )
+)]
+pub(crate) async fn deliver(
+    State(state): State<AppState>,
+    ClientAddress(address): ClientAddress,
+    key: MaybeApiKey,
+    ClientAgent(client_agent): ClientAgent,
+    ValidBody(input): ValidBody<SubmitInput>,
+) -> Result<Json<Submitted>, ApiError> {
+    let call = Call {
+        api_key: key.into_sent(),
+        client_agent,
+        address,
+    };
+    Ok(Json(
+        to_the_end(async move { state.engine.submit_text_job(&call, input).await }).await??,
+    ))
+}
