@@ -208,6 +208,87 @@ fn a_worker_and_a_client_meet_through_a_server() {
 }
 
 #[test]
+fn texts_and_alchemy_go_through_a_server_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Running::serve(directory.path(), &[]);
+    let key = fs::read_to_string(directory.path().join("admin-key")).unwrap();
+    let (key, url) = (key.trim(), server.url().to_owned());
+    let worker = |kind: &str| {
+        let name = format!("{kind} worker");
+        Running::start(
+            &[
+                "worker",
+                "--simulate",
+                "--kind",
+                kind,
+                "--url",
+                &url,
+                "--apikey",
+                key,
+                "--name",
+                &name,
+                "--idle",
+                "0.1",
+                "--tokens-per-second",
+                "instant",
+                "--seconds-per-form",
+                "0",
+                "--grace",
+                "1",
+            ],
+            None,
+        )
+    };
+    let (mut scribe, mut alchemist) = (worker("text"), worker("alchemy"));
+    let price = ["generate", "Once", "--text", "--dry-run", "--url", &url];
+    assert_eq!(succeeds(muster(&price)), "37 kudos\n");
+    let ask = [
+        "generate",
+        "Once upon a time",
+        "--text",
+        "--max-length",
+        "40",
+        "-n",
+        "2",
+        "--url",
+        &url,
+    ];
+    let text = succeeds(muster(&ask));
+    assert_eq!(text.matches("(simulated)").count(), 2, "{text}");
+
+    let picture = directory.path().join("sea.png");
+    image::RgbImage::from_pixel(40, 30, image::Rgb([10, 20, 200]))
+        .save(&picture)
+        .unwrap();
+    let mut ask = muster(&["generate", "--alchemy=caption,RealESRGAN_x2plus", "--url", &url]);
+    ask.arg("--source")
+        .arg(&picture)
+        .arg("--out")
+        .arg(directory.path());
+    let told = succeeds(ask);
+    let mut lines = told.lines();
+    assert_eq!(
+        lines.next(),
+        Some(r#"{"caption":"a dark, flat, bluish, wide picture of 40x30 pixels (simulated)"}"#)
+    );
+    let file = lines.next().unwrap();
+    assert!(file.ends_with("sea-realesrgan-x2plus.webp"), "{file}");
+    let enlarged = image::open(file).unwrap();
+    assert_eq!((enlarged.width(), enlarged.height()), (80, 60));
+
+    for worker in [&mut scribe, &mut alchemist] {
+        let (status, errors) = worker.stop();
+        assert!(status.success(), "{errors}");
+        assert!(
+            worker.said("2 delivered, 0 faulted, 0 lost"),
+            "{}",
+            worker.output()
+        );
+    }
+    server.stop();
+}
+
+#[test]
 fn the_demo_ends_with_a_picture_and_can_be_started_again() {
     let directory = tempfile::tempdir().unwrap();
     for start in ["first", "second"] {

@@ -1,15 +1,18 @@
-//! [`Backend`]: what a worker needs from the thing that makes the pictures.
+//! [`Backend`], [`TextBackend`], [`AlchemyBackend`]: what a worker needs from the thing that does the work.
 //!
-//! The runtime pops jobs, delivers results and minds the clock; a backend turns a [`Job`] into
-//! pictures and knows nothing of the horde.
+//! The runtime pops jobs, delivers results and minds the clock; a backend turns a job into results and knows
+//! nothing of the horde.
 
 use std::future::Future;
 
 use bytes::Bytes;
 use muster_protocol::{
     JobId,
+    alchemy::Form,
     image::{ExtraSourceImage, GenerationState, JobPayload, Metadata, Popped, SourceProcessing},
+    text::Params,
 };
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 /// Makes pictures.
@@ -22,6 +25,76 @@ pub trait Backend: Send + Sync + 'static {
         job: &Job,
         progress: &Progress<'_>,
     ) -> impl Future<Output = Result<Vec<Picture>, BackendError>> + Send;
+}
+
+/// Writes texts.
+pub trait TextBackend: Send + Sync + 'static {
+    /// Writes a text for each of a job's ids, in their order.
+    ///
+    /// The future may be dropped when time runs out; it must not block its thread.
+    fn write(
+        &self,
+        job: &TextJob,
+        progress: &Progress<'_>,
+    ) -> impl Future<Output = Result<Vec<Written>, BackendError>> + Send;
+}
+
+/// Finds something out about pictures, or makes other ones of them.
+pub trait AlchemyBackend: Send + Sync + 'static {
+    /// Does one form.
+    ///
+    /// The future may be dropped when time runs out; it must not block its thread.
+    fn transform(
+        &self,
+        job: &FormJob,
+        progress: &Progress<'_>,
+    ) -> impl Future<Output = Result<FormProduct, BackendError>> + Send;
+}
+
+/// What to write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextJob {
+    /// The jobs that were popped together.
+    pub ids: Vec<JobId>,
+    /// The model to use; empty if the server leaves it open.
+    pub model: String,
+    /// What is to be continued.
+    pub prompt: String,
+    /// Everything else.
+    pub params: Params,
+}
+
+/// A finished text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// The text, without the prompt.
+    pub text: String,
+    /// The seed that made it.
+    pub seed: i64,
+    /// Delivered as wanted, or censored.
+    pub state: GenerationState,
+}
+
+/// What to do with a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FormJob {
+    /// The job.
+    pub id: JobId,
+    /// The form.
+    pub form: Form,
+    /// Its parameters, as text.
+    pub payload: Map<String, Value>,
+    /// The picture, a file of any usual kind.
+    pub picture: Bytes,
+}
+
+/// What comes of a form.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FormProduct {
+    /// What was found out.
+    Finding(Value),
+    /// Another picture, a WebP file.
+    Picture(Bytes),
 }
 
 /// How a backend tells that it gets on: the finished share, from 0 to 1.

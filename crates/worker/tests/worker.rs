@@ -350,7 +350,7 @@ async fn stopping_gives_back_what_cannot_be_finished() {
     let double = Double::start().await;
     double.add("a cat", 1);
     let mut config = config();
-    config.grace = Duration::from_secs(10);
+    config.rhythm.grace = Duration::from_secs(10);
     let (running, stop, mut events) = start(&double, Slow(None), config);
     wait_for(&mut events, |event| matches!(event, WorkerEvent::Taken { .. })).await;
     let start = Instant::now();

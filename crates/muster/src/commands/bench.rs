@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use muster_worker::bench::{self, BenchConfig, BenchEvent, Delivery, Length, Load, Scenario};
+use muster_worker::bench::{self, BenchConfig, BenchEvent, Delivery, Length, Load, Mix, Scenario};
 
 use crate::signals;
 
@@ -23,6 +23,14 @@ pub(crate) struct BenchArgs {
     /// What to do
     #[arg(long, env = "MUSTER_BENCH_SCENARIO", value_enum, default_value_t = ScenarioArg::Cycles)]
     scenario: ScenarioArg,
+    /// For which kinds of work, and how many cycles of a round are of each
+    #[arg(
+        long,
+        env = "MUSTER_BENCH_MIX",
+        default_value = "image=1",
+        value_name = "KIND=N,…"
+    )]
+    mix: Mix,
     /// Lanes that do it one cycle after the other (closed loop)
     #[arg(long, env = "MUSTER_BENCH_CONCURRENCY", default_value_t = 16)]
     concurrency: u32,
@@ -55,7 +63,7 @@ pub(crate) struct BenchArgs {
         value_delimiter = ','
     )]
     apikeys: Vec<String>,
-    /// The models that are requested and served, separated by commas; the server must know them
+    /// The image models that are requested and served, separated by commas; the server must know them
     #[arg(
         long,
         env = "MUSTER_BENCH_MODELS",
@@ -63,6 +71,14 @@ pub(crate) struct BenchArgs {
         default_value = "stable_diffusion"
     )]
     models: Vec<String>,
+    /// The text models that are requested and served, separated by commas
+    #[arg(
+        long,
+        env = "MUSTER_BENCH_TEXT_MODELS",
+        value_delimiter = ',',
+        default_value = "koboldcpp/Mistral-7B-Instruct-v0.3"
+    )]
+    text_models: Vec<String>,
     /// A model that idle workers serve and nobody requests; the server must know it
     #[arg(long, env = "MUSTER_BENCH_IDLE_MODEL", default_value = "waifu_diffusion")]
     idle_model: String,
@@ -120,6 +136,7 @@ impl BenchArgs {
                 ScenarioArg::Pop => Scenario::Pop,
                 ScenarioArg::Mixed => Scenario::Mixed,
             },
+            mix: self.mix,
             load: match self.rate {
                 None => Load::Closed {
                     concurrency: self.concurrency,
@@ -138,6 +155,7 @@ impl BenchArgs {
             workers: self.workers,
             api_keys: self.apikeys,
             models: self.models,
+            text_models: self.text_models,
             idle_model: self.idle_model,
             queue: self.queue,
             ready: self.ready,
@@ -194,6 +212,7 @@ mod tests {
             "--delivery=upload",
             "--apikey=a,b",
             "--queue=1000",
+            "--mix=image=2,text=1",
         ]);
         let config = cli.args.config().unwrap();
         assert_eq!(config.scenario, Scenario::Pop);
@@ -206,6 +225,7 @@ mod tests {
         );
         assert_eq!((config.length, config.queue), (Length::Cycles(50), 1000));
         assert_eq!(config.delivery, Delivery::Upload);
+        assert_eq!(config.mix.to_string(), "image=2,text=1,alchemy=0");
         assert_eq!(config.api_keys, ["a", "b"]);
     }
 

@@ -15,7 +15,7 @@ use muster_worker::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::generate::ProgressLine;
+use super::progress::ProgressLine;
 use crate::{
     logging,
     node::Node,
@@ -88,7 +88,7 @@ async fn perform(engine: &Engine, url: &str, prompt: &str, stop: &CancellationTo
     let mut running = JoinSet::new();
     for number in 1..=WORKERS {
         let mut config = WorkerConfig::new(format!("Demo worker {number}"), vec![MODEL.to_owned()]);
-        config.idle = Duration::from_millis(500);
+        config.rhythm.idle = Duration::from_millis(500);
         let worker = Worker::new(owner.clone(), Simulated::default(), config);
         running.spawn(worker.run(stop.clone()));
     }

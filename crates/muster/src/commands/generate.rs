@@ -1,35 +1,62 @@
-//! `muster generate`: one picture (or a few) from any horde, on the command line.
+//! `muster generate`: pictures, texts or alchemy from any horde, on the command line.
 
-use std::{
-    fmt::Write as _,
-    io::{self, IsTerminal},
-    path::PathBuf,
-    time::Duration,
-};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use muster_protocol::{
     ANONYMOUS_KEY,
-    image::{ControlType, Lora, PostProcessor, Progress, RequestInput, Sampler, SourceProcessing},
+    alchemy::{self, Form, FormState},
+    image::{ControlType, Lora, PostProcessor, RequestInput, Sampler, SourceProcessing},
+    text,
 };
 use muster_worker::{
     client::{ApiClient, Options},
-    generate::{self, Update},
+    generate,
 };
 
+use super::progress::ProgressLine;
 use crate::signals;
 
-/// Generate pictures and save them as files.
+/// Generate pictures and save them as files, write texts, or have something done with a picture.
 ///
 /// The request waits until a worker takes it; Ctrl-C cancels it and saves what is ready by then.
 #[derive(Args, Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // command line switches
 pub(crate) struct GenerateArgs {
-    /// What the picture shows
+    /// What the picture shows, or the text that is to be continued
+    #[arg(
+        required_unless_present = "alchemy",
+        default_value = "",
+        hide_default_value = true
+    )]
     prompt: String,
+    /// Write a text instead, to the standard output
+    #[arg(long, env = "MUSTER_TEXT")]
+    text: bool,
+    /// Do this with the picture of --source instead, for example caption or `RealESRGAN_x4plus`; may be repeated
+    #[arg(
+        long,
+        env = "MUSTER_ALCHEMY",
+        value_name = "FORM",
+        value_delimiter = ',',
+        requires = "source",
+        conflicts_with = "text"
+    )]
+    alchemy: Vec<Form>,
+    /// The most tokens of a text
+    #[arg(long, env = "MUSTER_MAX_LENGTH", requires = "text")]
+    max_length: Option<u32>,
+    /// The most tokens of prompt and text together
+    #[arg(long, env = "MUSTER_MAX_CONTEXT_LENGTH", requires = "text")]
+    max_context_length: Option<u32>,
+    /// How freely a text is written
+    #[arg(long, env = "MUSTER_TEMPERATURE", requires = "text")]
+    temperature: Option<f64>,
+    /// A text ends where this comes; may be repeated
+    #[arg(long = "stop", env = "MUSTER_STOP_SEQUENCES", requires = "text")]
+    stop_sequence: Vec<String>,
     /// What it must not show
     #[arg(long, env = "MUSTER_NEGATIVE")]
     negative: Option<String>,
@@ -162,6 +189,48 @@ impl GenerateArgs {
     }
 }
 
+impl GenerateArgs {
+    /// The request for texts that these options describe.
+    fn text_request(&self) -> text::RequestInput {
+        text::RequestInput {
+            prompt: Some(self.prompt.clone()),
+            params: text::Params {
+                n: Some(self.n),
+                max_length: self.max_length,
+                max_context_length: self.max_context_length,
+                temperature: self.temperature,
+                stop_sequence: some(self.stop_sequence.clone()),
+                ..text::Params::default()
+            },
+            models: self.models.clone(),
+            trusted_workers: self.trusted_workers,
+            slow_workers: true,
+            allow_downgrade: self.allow_downgrade,
+            workers: self.workers.clone(),
+            webhook: self.webhook.clone(),
+            ..text::RequestInput::default()
+        }
+    }
+
+    /// The request for alchemy that these options describe.
+    ///
+    /// # Errors
+    /// The picture cannot be read.
+    fn alchemy_request(&self) -> anyhow::Result<alchemy::RequestInput> {
+        let forms = self.alchemy.iter().map(|form| alchemy::FormInput {
+            name: *form,
+            payload: None,
+        });
+        Ok(alchemy::RequestInput {
+            forms: forms.collect(),
+            source_image: self.source.as_deref().map(picture).transpose()?,
+            trusted_workers: self.trusted_workers,
+            slow_workers: true,
+            webhook: self.webhook.clone(),
+        })
+    }
+}
+
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
@@ -197,15 +266,82 @@ fn picture(place: &str) -> anyhow::Result<String> {
 /// Why there is no picture, or no file of it.
 pub(crate) async fn run(args: GenerateArgs) -> anyhow::Result<()> {
     let client = ApiClient::new(&Options::new(&args.url).with_key(&args.apikey))?;
+    if args.text {
+        write(&client, &args).await
+    } else if args.alchemy.is_empty() {
+        paint(&client, &args).await
+    } else {
+        transform(&client, &args).await
+    }
+}
+
+/// Texts go to the standard output.
+async fn write(client: &ApiClient, args: &GenerateArgs) -> anyhow::Result<()> {
+    let input = args.text_request();
+    if args.dry_run {
+        println!("{} kudos", generate::price_of_text(client, &input).await?);
+        return Ok(());
+    }
+    let mut line = ProgressLine::new();
+    let stop = signals::stop_token()?;
+    let outcome = generate::write(client, &input, &stop, |update| line.show(&update)).await;
+    line.finish();
+    let outcome = outcome?;
+    for text in &outcome.texts {
+        eprintln!(
+            "seed {}, model {}, by {}",
+            text.seed, text.model, text.worker_name
+        );
+        println!("{}", text.text);
+    }
+    eprintln!("{} kudos", outcome.kudos);
+    anyhow::ensure!(!outcome.cancelled, "cancelled");
+    anyhow::ensure!(!outcome.texts.is_empty(), "the horde returned no text");
+    Ok(())
+}
+
+/// What is found out goes to the standard output as JSON, as do the names of the files of pictures.
+async fn transform(client: &ApiClient, args: &GenerateArgs) -> anyhow::Result<()> {
+    let input = args.alchemy_request()?;
+    let mut line = ProgressLine::new();
+    let stop = signals::stop_token()?;
+    let outcome = generate::transform(client, &input, &stop, |update| line.show(&update)).await;
+    line.finish();
+    let (_, forms) = outcome?;
+    let forms = forms.context("cancelled")?;
+    let name = args.source.as_deref().and_then(|source| {
+        let file = std::path::Path::new(source).file_stem()?;
+        file.to_str()
+    });
+    for outcome in &forms {
+        match &outcome.picture {
+            Some(picture) => {
+                let file = generate::save_form(outcome.form, picture, &args.out, name.unwrap_or_default())
+                    .await
+                    .with_context(|| format!("cannot save the picture in {}", args.out.display()))?;
+                println!("{}", file.display());
+            }
+            None if outcome.state == FormState::Done => {
+                println!("{}", serde_json::Value::Object(outcome.result.clone()));
+            }
+            None => eprintln!("{}: {}", outcome.form, outcome.state.as_ref()),
+        }
+    }
+    let done = forms.iter().all(|outcome| outcome.state == FormState::Done);
+    anyhow::ensure!(done, "the horde gave some of it up: workers tried and failed");
+    Ok(())
+}
+
+async fn paint(client: &ApiClient, args: &GenerateArgs) -> anyhow::Result<()> {
     let input = args.request()?;
     if args.dry_run {
-        let price = generate::price(&client, &input).await?;
+        let price = generate::price(client, &input).await?;
         println!("{price} kudos");
         return Ok(());
     }
     let mut line = ProgressLine::new();
     let stop = signals::stop_token()?;
-    let outcome = generate::generate(&client, &input, &stop, |update| line.show(&update)).await;
+    let outcome = generate::generate(client, &input, &stop, |update| line.show(&update)).await;
     line.finish();
     let outcome = outcome?;
     for picture in &outcome.pictures {
@@ -224,110 +360,6 @@ pub(crate) async fn run(args: GenerateArgs) -> anyhow::Result<()> {
     anyhow::ensure!(!outcome.cancelled, "cancelled");
     anyhow::ensure!(!outcome.pictures.is_empty(), "the horde returned no picture");
     Ok(())
-}
-
-/// Progress as a bar on a terminal, as lines elsewhere.
-pub(crate) struct ProgressLine {
-    bar: Option<ProgressBar>,
-    last: String,
-}
-
-impl ProgressLine {
-    /// Nothing is shown before the first update.
-    pub(crate) fn new() -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(1);
-            if let Ok(style) = ProgressStyle::with_template("{spinner} [{bar:20}] {pos}/{len} {msg}") {
-                bar.set_style(style);
-            }
-            bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        });
-        Self {
-            bar,
-            last: String::new(),
-        }
-    }
-
-    /// Shows what is new.
-    pub(crate) fn show(&mut self, update: &Update) {
-        match update {
-            Update::Accepted(accepted) => {
-                for warning in &accepted.warnings {
-                    self.line(&format!("warning: {}", warning.message));
-                }
-                let said = |message: &&String| {
-                    accepted
-                        .warnings
-                        .iter()
-                        .any(|warning| warning.message == **message)
-                };
-                if let Some(message) = accepted.message.as_ref().filter(|message| !said(message)) {
-                    self.line(message);
-                }
-            }
-            Update::Progress(progress) => self.progress(progress),
-            Update::Impossible => {
-                self.line("No worker that is online can do this; waiting for one. Ctrl-C cancels.");
-            }
-            Update::Trouble { error, again_in } => {
-                self.line(&format!(
-                    "{error}; trying again in {:.0} s",
-                    again_in.as_secs_f64()
-                ));
-            }
-        }
-    }
-
-    fn progress(&mut self, progress: &Progress) {
-        let text = describe(progress);
-        match &self.bar {
-            Some(bar) => {
-                let pictures = progress.finished + progress.processing + progress.waiting;
-                bar.set_length(u64::from(pictures.max(1)));
-                bar.set_position(u64::from(progress.finished));
-                bar.set_message(text);
-            }
-            None if text != self.last => {
-                eprintln!("{text}");
-                self.last = text;
-            }
-            None => (),
-        }
-    }
-
-    fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
-        }
-    }
-
-    /// Clears the bar.
-    pub(crate) fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// Where a request is, in a few words.
-fn describe(progress: &Progress) -> String {
-    let mut text = if progress.done {
-        "done".to_owned()
-    } else if progress.processing > 0 {
-        format!("{} in the making", progress.processing)
-    } else {
-        format!("number {} in the queue", progress.queue_position)
-    };
-    if !progress.done && progress.wait_time > 0 {
-        // Writing to a string does not fail.
-        let _ = write!(text, ", about {} s", progress.wait_time);
-    }
-    if progress.restarted > 0 {
-        let _ = write!(text, ", {} restarted", progress.restarted);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -404,25 +436,38 @@ mod tests {
     }
 
     #[test]
-    fn progress_is_told_in_words() {
-        let mut progress = Progress {
-            finished: 0,
-            processing: 0,
-            restarted: 0,
-            waiting: 1,
-            done: false,
-            faulted: false,
-            wait_time: 12,
-            queue_position: 3,
-            kudos: 0.0,
-            is_possible: true,
-        };
-        assert_eq!(describe(&progress), "number 3 in the queue, about 12 s");
-        progress.processing = 1;
-        progress.restarted = 1;
-        assert_eq!(describe(&progress), "1 in the making, about 12 s, 1 restarted");
-        progress.done = true;
-        progress.restarted = 0;
-        assert_eq!(describe(&progress), "done");
+    fn texts_and_forms_are_requested_too() {
+        let cli = Cli::parse_from([
+            "generate",
+            "Once",
+            "--text",
+            "--max-length=120",
+            "--stop=The end",
+            "--model=m",
+            "-n=2",
+        ]);
+        let input = cli.args.text_request();
+        assert_eq!(input.prompt.as_deref(), Some("Once"));
+        assert_eq!((input.params.max_length, input.params.n), (Some(120), Some(2)));
+        assert_eq!(input.params.stop_sequence, Some(vec!["The end".to_owned()]));
+
+        let cli = Cli::parse_from([
+            "generate",
+            "--alchemy=caption,4x_AnimeSharp",
+            "--source=https://example.org/a.png",
+        ]);
+        let input = cli.args.alchemy_request().unwrap();
+        let forms: Vec<Form> = input.forms.iter().map(|form| form.name).collect();
+        assert_eq!(forms, [Form::Caption, Form::AnimeSharp4x]);
+        assert_eq!(input.source_image.as_deref(), Some("https://example.org/a.png"));
+
+        for wrong in [
+            &["generate", "--alchemy=caption"][..],
+            &["generate"],
+            &["generate", "x", "--max-length=3"],
+            &["generate", "x", "--alchemy=annotation", "--source=a"],
+        ] {
+            assert!(Cli::try_parse_from(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

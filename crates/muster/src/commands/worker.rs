@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use muster_protocol::{
+    alchemy::{self, Form},
+    text,
+};
 use muster_worker::{
     client::{ApiClient, Options},
-    runtime::{Worker, WorkerConfig, WorkerEvent, bridge_agent},
-    simulated::{Simulated, Speed},
+    runtime::{Craft, Rhythm, Worker, WorkerConfig, WorkerEvent, bridge_agent},
+    simulated::{Pace, Simulated, SimulatedAlchemist, SimulatedScribe, Speed},
 };
+use strum::IntoEnumIterator as _;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::signals;
@@ -20,12 +25,21 @@ use crate::signals;
 #[derive(Args, Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // command line switches
 pub(crate) struct WorkerArgs {
-    /// Make simulated pictures, without a GPU. The only kind of worker so far
+    /// Simulate the work, without a GPU. The only kind of worker so far
     #[arg(long, env = "MUSTER_WORKER_SIMULATE")]
     simulate: bool,
-    /// Speed of the simulation in megapixelsteps a second and thread; 0 or `instant` for no waiting
+    /// The kind of work
+    #[arg(long, env = "MUSTER_WORKER_KIND", value_enum, default_value_t = KindArg::Image)]
+    kind: KindArg,
+    /// Speed of simulated pictures in megapixelsteps a second and thread; 0 or `instant` for no waiting
     #[arg(long, env = "MUSTER_WORKER_SPEED", default_value = "1.6")]
     speed: Speed,
+    /// Speed of simulated texts in tokens a second and thread; 0 or `instant` for no waiting
+    #[arg(long, env = "MUSTER_WORKER_TOKENS_PER_SECOND", default_value = "20")]
+    tokens_per_second: Pace,
+    /// How long a simulated form takes at least
+    #[arg(long, env = "MUSTER_WORKER_SECONDS_PER_FORM", default_value_t = 1.0)]
+    seconds_per_form: f64,
     /// Address of the horde
     #[arg(long, env = "MUSTER_URL", default_value = "http://127.0.0.1:7001")]
     url: String,
@@ -35,18 +49,25 @@ pub(crate) struct WorkerArgs {
     /// The worker's name, unique in the horde
     #[arg(long, env = "MUSTER_WORKER_NAME")]
     name: String,
-    /// The models that it serves, separated by commas
-    #[arg(
-        long,
-        env = "MUSTER_WORKER_MODELS",
-        value_delimiter = ',',
-        default_value = "stable_diffusion"
-    )]
+    /// The models that it serves, separated by commas; `stable_diffusion` or a small text model without it
+    #[arg(long, env = "MUSTER_WORKER_MODELS", value_delimiter = ',')]
     models: Vec<String>,
+    /// The most tokens that it writes
+    #[arg(long, env = "MUSTER_WORKER_MAX_LENGTH", default_value_t = 512)]
+    max_length: i64,
+    /// The most tokens that its text models see
+    #[arg(long, env = "MUSTER_WORKER_MAX_CONTEXT_LENGTH", default_value_t = 4096)]
+    max_context_length: i64,
+    /// The forms that it takes, separated by commas; all without it
+    #[arg(long, env = "MUSTER_WORKER_FORMS", value_delimiter = ',')]
+    forms: Vec<Form>,
+    /// The largest picture that it does alchemy on, in tiles of 512x512 pixels
+    #[arg(long, env = "MUSTER_WORKER_MAX_TILES", default_value_t = 80, value_parser = clap::value_parser!(u32).range(1..=256))]
+    max_tiles: u32,
     /// Jobs at once
     #[arg(long, env = "MUSTER_WORKER_THREADS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=50))]
     threads: u32,
-    /// Pictures of one request at once
+    /// Pictures or texts of one request, or forms of any, at once
     #[arg(long, env = "MUSTER_WORKER_AMOUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=20))]
     amount: u32,
     /// The largest picture, in pixels
@@ -105,9 +126,54 @@ pub(crate) struct WorkerArgs {
     grace: u64,
 }
 
+/// The kind of work, on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindArg {
+    /// Pictures
+    Image,
+    /// Texts
+    Text,
+    /// What is found out about pictures, or made of them
+    Alchemy,
+}
+
+/// What is served unless models are named.
+const IMAGE_MODEL: &str = "stable_diffusion";
+const TEXT_MODEL: &str = "koboldcpp/Mistral-7B-Instruct-v0.3";
+
 impl WorkerArgs {
-    fn config(&self) -> anyhow::Result<WorkerConfig> {
-        let mut config = WorkerConfig::new(&self.name, self.models.clone());
+    /// What it serves: models, or forms.
+    fn served(&self) -> Vec<String> {
+        match self.kind {
+            KindArg::Alchemy => self.forms().iter().map(ToString::to_string).collect(),
+            _ if !self.models.is_empty() => self.models.clone(),
+            KindArg::Image => vec![IMAGE_MODEL.to_owned()],
+            KindArg::Text => vec![TEXT_MODEL.to_owned()],
+        }
+    }
+
+    fn forms(&self) -> Vec<Form> {
+        if self.forms.is_empty() {
+            Form::iter().collect()
+        } else {
+            self.forms.clone()
+        }
+    }
+
+    fn agent(&self) -> String {
+        self.bridge_agent.clone().unwrap_or_else(bridge_agent)
+    }
+
+    fn rhythm(&self) -> anyhow::Result<Rhythm> {
+        Ok(Rhythm {
+            idle: Duration::try_from_secs_f64(self.idle).context("--idle is no time span")?,
+            grace: Duration::from_secs(self.grace),
+            ..Rhythm::default()
+        })
+    }
+
+    fn image_config(&self) -> anyhow::Result<WorkerConfig> {
+        let mut config = WorkerConfig::new(&self.name, self.served());
         let offer = &mut config.offer;
         offer.threads = self.threads;
         offer.amount = self.amount;
@@ -125,10 +191,35 @@ impl WorkerArgs {
         offer.require_upfront_kudos = self.require_upfront_kudos;
         offer.limit_max_steps = self.limit_max_steps;
         offer.extra_slow_worker = self.extra_slow;
-        offer.bridge_agent = self.bridge_agent.clone().unwrap_or_else(bridge_agent);
+        offer.bridge_agent = self.agent();
         config.inline = self.inline;
-        config.idle = Duration::try_from_secs_f64(self.idle).context("--idle is no time span")?;
-        config.grace = Duration::from_secs(self.grace);
+        config.rhythm = self.rhythm()?;
+        Ok(config)
+    }
+
+    fn text_config(&self) -> anyhow::Result<WorkerConfig<text::PopInput>> {
+        let mut config = WorkerConfig::of_text(&self.name, self.served());
+        let offer = &mut config.offer;
+        offer.threads = self.threads;
+        offer.amount = self.amount;
+        offer.max_length = self.max_length;
+        offer.max_context_length = self.max_context_length;
+        offer.priority_usernames.clone_from(&self.priority_usernames);
+        offer.nsfw = !self.no_nsfw;
+        offer.bridge_agent = self.agent();
+        config.rhythm = self.rhythm()?;
+        Ok(config)
+    }
+
+    fn alchemy_config(&self) -> anyhow::Result<WorkerConfig<alchemy::PopInput>> {
+        let mut config = WorkerConfig::of_alchemy(&self.name, self.forms());
+        let offer = &mut config.offer;
+        offer.threads = self.threads;
+        offer.amount = i64::from(self.amount);
+        offer.max_tiles = self.max_tiles;
+        offer.priority_usernames.clone_from(&self.priority_usernames);
+        offer.bridge_agent = self.agent();
+        config.rhythm = self.rhythm()?;
         Ok(config)
     }
 }
@@ -143,7 +234,27 @@ pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<()> {
         "there is no other kind of worker than --simulate yet; for a real one, point a worker like reGen to this horde"
     );
     let client = ApiClient::new(&Options::new(&args.url).with_key(&args.apikey))?;
-    let worker = Worker::new(client, Simulated { speed: args.speed }, args.config()?);
+    match args.kind {
+        KindArg::Image => {
+            let backend = Simulated { speed: args.speed };
+            work(&args, Worker::new(client, backend, args.image_config()?)).await
+        }
+        KindArg::Text => {
+            let backend = SimulatedScribe {
+                pace: args.tokens_per_second,
+            };
+            work(&args, Worker::of_text(client, backend, args.text_config()?)).await
+        }
+        KindArg::Alchemy => {
+            let time = Duration::try_from_secs_f64(args.seconds_per_form)
+                .context("--seconds-per-form is no time span")?;
+            let backend = SimulatedAlchemist { time };
+            work(&args, Worker::of_alchemy(client, backend, args.alchemy_config()?)).await
+        }
+    }
+}
+
+async fn work<C: Craft>(args: &WorkerArgs, worker: Worker<C>) -> anyhow::Result<()> {
     let mut events = worker.events();
     let printer = tokio::spawn(async move {
         loop {
@@ -154,7 +265,12 @@ pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<()> {
             }
         }
     });
-    println!("{} serves {} at {}", args.name, args.models.join(", "), args.url);
+    println!(
+        "{} serves {} at {}",
+        args.name,
+        args.served().join(", "),
+        args.url
+    );
     let ran = worker.run(signals::stop_token()?).await;
     // The worker is gone, and with it the sender of its events.
     let _ = printer.await;
@@ -169,17 +285,7 @@ pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<()> {
 /// Prints what an owner wants to see.
 fn tell(event: &WorkerEvent) {
     match event {
-        WorkerEvent::Taken {
-            lane,
-            ids,
-            model,
-            width,
-            height,
-            steps,
-        } => println!(
-            "[{lane}] {} × {model}, {width}×{height}, {steps} steps",
-            ids.len()
-        ),
+        WorkerEvent::Taken { lane, ids, task } => println!("[{lane}] {} × {task}", ids.len()),
         WorkerEvent::Delivered { id, reward, took } => {
             println!(
                 "{id}: delivered after {:.1} s, {reward} kudos",
@@ -226,14 +332,44 @@ mod tests {
             "--idle=0.5",
         ]);
         assert_eq!(cli.args.speed, Speed::Instant);
-        let config = cli.args.config().unwrap();
+        let config = cli.args.image_config().unwrap();
         assert_eq!(config.offer.models, ["a", "b"]);
         assert_eq!(
             (config.offer.threads, config.offer.nsfw, config.offer.allow_lora),
             (3, false, true)
         );
-        assert_eq!(config.idle, Duration::from_millis(500));
+        assert_eq!(config.rhythm.idle, Duration::from_millis(500));
         assert!(config.offer.bridge_agent.starts_with("Muster Worker:"));
+    }
+
+    #[test]
+    fn each_kind_has_an_offer_of_its_own() {
+        let parse = |options: &[&str]| {
+            let usual = ["worker", "--simulate", "--apikey=k", "--name=w", "--amount=3"];
+            Cli::parse_from(usual.iter().chain(options)).args
+        };
+        let scribe = parse(&["--kind=text", "--max-length=80", "--tokens-per-second=5"]);
+        assert_eq!(scribe.tokens_per_second, Pace::Tokens(5.0));
+        let offer = scribe.text_config().unwrap().offer;
+        assert_eq!(
+            (offer.models, offer.max_length, offer.amount),
+            (vec![TEXT_MODEL.to_owned()], 80, 3)
+        );
+        let offer = parse(&["--kind=alchemy", "--forms=caption,4x_AnimeSharp"])
+            .alchemy_config()
+            .unwrap()
+            .offer;
+        assert_eq!(offer.forms, [Form::Caption, Form::AnimeSharp4x]);
+        assert_eq!((offer.amount, offer.max_tiles), (3, 80));
+        assert_eq!(
+            parse(&["--kind=alchemy"])
+                .alchemy_config()
+                .unwrap()
+                .offer
+                .forms
+                .len(),
+            23
+        );
     }
 
     #[tokio::test]

@@ -18,8 +18,8 @@ use url::Url;
 use super::{
     BenchConfig, BenchError, BenchEvent, Delivery, Driven, Length, Listener, Load, RATE_LIMIT_HINT, Scenario,
     link::{Answer, Link},
-    plan::{Plan, Popper},
-    record::{self, Endpoint, Recorder},
+    plan::{Plan, Popper, Track},
+    record::{self, Endpoint, Recorder, Step},
 };
 
 /// A lane that finds no job in this many pops gives its cycle up.
@@ -183,12 +183,26 @@ struct Accepted<'a> {
     id: &'a str,
 }
 
-/// What a cycle needs of a pop.
+/// What a cycle needs of a pop: a job, or one of forms.
 #[derive(Deserialize)]
 struct Popped<'a> {
+    #[serde(default, borrow)]
     id: Option<&'a str>,
     #[serde(default)]
     r2_upload: Option<String>,
+    #[serde(default, borrow)]
+    forms: Option<Vec<Accepted<'a>>>,
+}
+
+impl Popped<'_> {
+    fn job(self) -> Option<Job> {
+        let form = self.forms.and_then(|forms| forms.first().map(|form| form.id));
+        let id = self.id.or(form)?;
+        Some(Job {
+            id: id.to_owned(),
+            upload: self.r2_upload,
+        })
+    }
 }
 
 struct Lane {
@@ -212,33 +226,42 @@ impl Lane {
                 Scenario::Mixed => self.mixed(start).await,
                 Scenario::Pop => self.pop_and_submit(start).await,
             };
-            self.turn += 1;
             if done.is_some() && start >= self.gate.measured_from {
                 self.gate.cycles.fetch_add(1, Ordering::Relaxed);
-                lock(&self.recorder).success(Endpoint::Cycle, start.elapsed());
+                lock(&self.recorder).success(self.endpoint(Step::Cycle), start.elapsed());
             }
+            self.turn += 1;
         }
+    }
+
+    /// What this cycle is about. Lanes begin their rounds at different places.
+    fn track(plan: &Plan, number: usize, turn: usize) -> &Track {
+        &plan.tracks[plan.round[(number + turn) % plan.round.len()]]
+    }
+
+    fn endpoint(&self, step: Step) -> Endpoint {
+        Endpoint(Self::track(&self.plan, self.number, self.turn).kind, step)
     }
 
     /// Request, pop, submit, status. `None` if it broke off.
     async fn cycle(&mut self, start: Instant) -> Option<()> {
         let id = self.request(start).await?;
         self.work().await?;
-        self.look(Endpoint::Status, &id).await
+        self.look(Step::Status, &id).await
     }
 
     async fn mixed(&mut self, start: Instant) -> Option<()> {
         let id = self.request(start).await?;
-        self.look(Endpoint::Check, &id).await?;
+        self.look(Step::Check, &id).await?;
         self.pop(false, Instant::now()).await;
         self.work().await?;
         for _ in 0..2 {
-            self.look(Endpoint::Check, &id).await?;
+            self.look(Step::Check, &id).await?;
         }
         if self.turn.is_multiple_of(4) {
-            let path = self.plan.paths.heartbeat.clone();
+            let path = self.plan.heartbeat.clone();
             self.call(
-                Endpoint::Heartbeat,
+                Step::Heartbeat,
                 Instant::now(),
                 Method::GET,
                 &path,
@@ -247,7 +270,7 @@ impl Lane {
             )
             .await?;
         }
-        self.look(Endpoint::Status, &id).await
+        self.look(Step::Status, &id).await
     }
 
     /// One pop; every second lane is an idle worker's.
@@ -263,22 +286,20 @@ impl Lane {
         let plan = self.plan.clone();
         let turn = self.number + self.turn;
         let key = &plan.requesters[turn % plan.requesters.len()];
-        let body = plan.requests[turn % plan.requests.len()].clone();
+        let track = Self::track(&plan, self.number, self.turn);
+        let body = track.requests[turn % track.requests.len()].clone();
         let answer = self
             .call(
-                Endpoint::Async,
+                Step::Async,
                 start,
                 Method::POST,
-                &plan.paths.request,
+                &track.paths.request,
                 Some(key),
                 body,
             )
             .await?;
         let accepted = serde_json::from_slice::<Accepted<'_>>(&answer.body);
-        self.understood(
-            Endpoint::Async,
-            accepted.map(|accepted| accepted.id.to_owned()).ok(),
-        )
+        self.understood(Step::Async, accepted.map(|accepted| accepted.id.to_owned()).ok())
     }
 
     /// Pops and hands in a result. Other lanes may be quicker, so it may take several pops; a job
@@ -295,44 +316,41 @@ impl Lane {
     /// A pop by a busy or an idle worker.
     async fn pop(&mut self, busy: bool, start: Instant) -> Option<Option<Job>> {
         let plan = self.plan.clone();
-        let workers = if busy { &plan.workers } else { &plan.idlers };
+        let track = Self::track(&plan, self.number, self.turn);
+        let workers = if busy { &track.workers } else { &track.idlers };
         let Popper { key, body } = &workers[self.number % workers.len()];
         let answer = self
             .link
-            .call(Method::POST, &plan.paths.pop, Some(key), body.clone())
+            .call(Method::POST, &track.paths.pop, Some(key), body.clone())
             .await;
         let job = match &answer {
             Ok(answer) if answer.status < 300 => {
-                serde_json::from_slice::<Popped<'_>>(&answer.body).map(|popped| {
-                    popped.id.map(|id| Job {
-                        id: id.to_owned(),
-                        upload: popped.r2_upload,
-                    })
-                })
+                serde_json::from_slice::<Popped<'_>>(&answer.body).map(Popped::job)
             }
             _ => Ok(None),
         };
-        let endpoint = match job {
-            Ok(Some(_)) => Endpoint::PopJob,
-            _ => Endpoint::PopNone,
+        let step = match job {
+            Ok(Some(_)) => Step::PopJob,
+            _ => Step::PopNone,
         };
-        self.record(endpoint, start, answer).await?;
-        self.understood(endpoint, job.ok())
+        self.record(step, start, answer).await?;
+        self.understood(step, job.ok())
     }
 
     async fn submit(&mut self, job: Job) -> Option<()> {
         let plan = self.plan.clone();
+        let track = Self::track(&plan, self.number, self.turn);
         if let (Delivery::Upload, Some(url)) = (plan.delivery, &job.upload) {
             self.upload(url, plan.picture.clone()).await?;
         }
         // Only busy workers get jobs, so it is this lane's busy worker that hands in.
-        let key = &plan.workers[self.number % plan.workers.len()].key;
-        let body = plan.submission(&job.id);
+        let key = &track.workers[self.number % track.workers.len()].key;
+        let body = track.submission(&job.id);
         self.call(
-            Endpoint::Submit,
+            Step::Submit,
             Instant::now(),
             Method::POST,
-            &plan.paths.submit,
+            &track.paths.submit,
             Some(key),
             body,
         )
@@ -343,7 +361,7 @@ impl Lane {
     async fn upload(&mut self, url: &str, picture: Bytes) -> Option<()> {
         let start = Instant::now();
         let Ok(url) = Url::parse(url) else {
-            return self.understood(Endpoint::Upload, None);
+            return self.understood(Step::Upload, None);
         };
         let path = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
@@ -357,16 +375,17 @@ impl Lane {
             _ => &mut self.link,
         };
         let answer = link.call(Method::PUT, &path, None, picture).await;
-        self.record(Endpoint::Upload, start, answer).await.map(drop)
+        self.record(Step::Upload, start, answer).await.map(drop)
     }
 
     /// Asks how far a request is.
-    async fn look(&mut self, endpoint: Endpoint, id: &str) -> Option<()> {
-        let path = match endpoint {
-            Endpoint::Check => format!("{}{id}", self.plan.paths.check),
-            _ => format!("{}{id}", self.plan.paths.status),
+    async fn look(&mut self, step: Step, id: &str) -> Option<()> {
+        let paths = &Self::track(&self.plan, self.number, self.turn).paths;
+        let (step, path) = match (step, &paths.check) {
+            (Step::Check, Some(check)) => (step, format!("{check}{id}")),
+            _ => (Step::Status, format!("{}{id}", paths.status)),
         };
-        self.call(endpoint, Instant::now(), Method::GET, &path, None, Bytes::new())
+        self.call(step, Instant::now(), Method::GET, &path, None, Bytes::new())
             .await
             .map(drop)
     }
@@ -374,7 +393,7 @@ impl Lane {
     /// Sends a call and records it. `None` if it did not succeed.
     async fn call(
         &mut self,
-        endpoint: Endpoint,
+        step: Step,
         start: Instant,
         method: Method,
         path: &str,
@@ -382,12 +401,12 @@ impl Lane {
         body: Bytes,
     ) -> Option<Answer> {
         let answer = self.link.call(method, path, key, body).await;
-        self.record(endpoint, start, answer).await
+        self.record(step, start, answer).await
     }
 
     async fn record(
         &self,
-        endpoint: Endpoint,
+        step: Step,
         start: Instant,
         answer: Result<Answer, &'static str>,
     ) -> Option<Answer> {
@@ -395,7 +414,7 @@ impl Lane {
         let class = match answer {
             Ok(answer) if answer.status < 300 => {
                 if measured {
-                    lock(&self.recorder).success(endpoint, start.elapsed());
+                    lock(&self.recorder).success(self.endpoint(step), start.elapsed());
                 }
                 return Some(answer);
             }
@@ -404,7 +423,7 @@ impl Lane {
         };
         let pause = class == record::RATE_LIMITED;
         if measured {
-            lock(&self.recorder).failure(endpoint, class);
+            lock(&self.recorder).failure(self.endpoint(step), class);
         }
         if pause {
             tokio::time::sleep(LIMITED_PAUSE).await;
@@ -413,9 +432,9 @@ impl Lane {
     }
 
     /// Counts an answer whose body is not what the API promises.
-    fn understood<T>(&self, endpoint: Endpoint, content: Option<T>) -> Option<T> {
+    fn understood<T>(&self, step: Step, content: Option<T>) -> Option<T> {
         if content.is_none() {
-            lock(&self.recorder).failure(endpoint, "unreadable answer".to_owned());
+            lock(&self.recorder).failure(self.endpoint(step), "unreadable answer".to_owned());
         }
         content
     }

@@ -1,5 +1,5 @@
-//! The load generator: full cycles of the public API (request, pop, submit, status) against any
-//! server that speaks it, with latencies per endpoint.
+//! The load generator: full cycles of the public API (request, pop, submit, status) for pictures, texts and
+//! alchemy, in any mixture, against any server that speaks it, with latencies per endpoint.
 //!
 //! It runs on a runtime of its own with one thread by default, because it usually shares the
 //! machine with the server. Each *lane* keeps one connection open, bodies are serialised before the
@@ -20,7 +20,7 @@ mod plan;
 mod record;
 mod report;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use serde::{Serialize, Serializer};
 use thiserror::Error;
@@ -39,6 +39,8 @@ pub struct BenchConfig {
     pub allow_remote: bool,
     /// What the lanes do.
     pub scenario: Scenario,
+    /// For which kinds of work.
+    pub mix: Mix,
     /// When they do it.
     pub load: Load,
     /// Time before the measurement starts.
@@ -53,8 +55,10 @@ pub struct BenchConfig {
     /// Keys to use instead of making accounts.
     #[serde(skip)]
     pub api_keys: Vec<String>,
-    /// The models that are requested and served. The server must know them.
+    /// The image models that are requested and served. The server must know them.
     pub models: Vec<String>,
+    /// The text models that are requested and served.
+    pub text_models: Vec<String>,
     /// A model that idle workers serve and nobody requests. The server must know it.
     pub idle_model: String,
     /// Requests for fifty models that nobody serves, made before the run.
@@ -76,6 +80,7 @@ impl BenchConfig {
             url: url.into(),
             allow_remote: false,
             scenario: Scenario::Cycles,
+            mix: Mix::default(),
             load: Load::Closed { concurrency: 4 },
             warmup: Duration::from_secs(2),
             length: Length::Time(Duration::from_secs(10)),
@@ -83,6 +88,7 @@ impl BenchConfig {
             workers: 8,
             api_keys: Vec::new(),
             models: vec!["stable_diffusion".to_owned()],
+            text_models: vec!["koboldcpp/Mistral-7B-Instruct-v0.3".to_owned()],
             idle_model: "waifu_diffusion".to_owned(),
             queue: 0,
             ready: 0,
@@ -104,6 +110,96 @@ pub enum Scenario {
     Pop,
     /// Cycles with what else happens on a horde: progress checks, idle pops, heartbeats.
     Mixed,
+}
+
+/// A kind of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Pictures.
+    Image,
+    /// Texts.
+    Text,
+    /// Forms.
+    Alchemy,
+}
+
+/// How many cycles of a round are of each kind. Every lane goes through such rounds, so that at any moment the
+/// lanes are busy with all kinds in about this proportion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Mix {
+    /// Pictures.
+    pub image: u32,
+    /// Texts.
+    pub text: u32,
+    /// Forms: captions.
+    pub alchemy: u32,
+}
+
+impl Default for Mix {
+    /// Pictures only.
+    fn default() -> Self {
+        Self {
+            image: 1,
+            text: 0,
+            alchemy: 0,
+        }
+    }
+}
+
+impl Mix {
+    /// The kinds that occur, with their parts of a round.
+    fn parts(self) -> impl Iterator<Item = (Kind, u32)> {
+        [
+            (Kind::Image, self.image),
+            (Kind::Text, self.text),
+            (Kind::Alchemy, self.alchemy),
+        ]
+        .into_iter()
+        .filter(|(_, part)| *part > 0)
+    }
+}
+
+/// Written like `image=2,text=2,alchemy=1`; kinds that are left out do not occur.
+impl FromStr for Mix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const MOST: u32 = 100;
+        let mut mix = Self {
+            image: 0,
+            text: 0,
+            alchemy: 0,
+        };
+        for part in text.split(',') {
+            let (kind, count) = part.split_once('=').unwrap_or((part, "1"));
+            let count: u32 = count
+                .trim()
+                .parse()
+                .ok()
+                .filter(|count| *count <= MOST)
+                .ok_or_else(|| format!("`{count}` is no number up to {MOST}"))?;
+            match kind.trim() {
+                "image" => mix.image = count,
+                "text" => mix.text = count,
+                "alchemy" => mix.alchemy = count,
+                other => return Err(format!("`{other}` is none of image, text and alchemy")),
+            }
+        }
+        if mix.parts().next().is_none() {
+            return Err("there is nothing in the mixture".to_owned());
+        }
+        Ok(mix)
+    }
+}
+
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "image={},text={},alchemy={}",
+            self.image, self.text, self.alchemy
+        )
+    }
 }
 
 /// When cycles start.
@@ -254,6 +350,14 @@ fn check(config: &BenchConfig) -> Result<url::Url, BenchError> {
             "a run needs at least one user, one worker and one model",
         ));
     }
+    if config.mix.image == 0 && config.queue + config.ready > 0 {
+        return Err(settings(
+            "requests that wait before the run are for pictures, of which there are none in the mixture",
+        ));
+    }
+    if config.mix.text > 0 && config.text_models.is_empty() {
+        return Err(settings("texts need at least one text model"));
+    }
     if matches!(config.load, Load::Open { rate, .. } if !(rate.is_finite() && rate > 0.0)) {
         return Err(settings("the rate must be a positive number of cycles a second"));
     }
@@ -291,4 +395,21 @@ struct Driven {
     elapsed: Duration,
     cycles: u64,
     notes: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mixtures_are_read_and_written() {
+        let mix = |text: &str| text.parse::<Mix>();
+        assert_eq!(mix("image"), Ok(Mix::default()));
+        let all = mix("image=2, text=2,alchemy=1").unwrap();
+        assert_eq!((all.image, all.text, all.alchemy), (2, 2, 1));
+        assert_eq!(mix(&all.to_string()), Ok(all));
+        for wrong in ["", "video=1", "image=many", "image=0", "text=1000"] {
+            assert!(mix(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -12,12 +12,16 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use hyper::{Method, header::HeaderValue};
-use muster_protocol::image::{PopInput, RequestInput};
+use muster_protocol::{
+    alchemy::{self, Form},
+    image, text,
+};
 use tokio::{sync::Mutex, task::JoinSet};
 use url::Url;
 
 use super::{
-    BenchConfig, BenchError, BenchEvent, Delivery, Listener, Scenario, accounts::Accounts, link::Link, record,
+    BenchConfig, BenchError, BenchEvent, Delivery, Kind, Listener, Scenario, accounts::Accounts, link::Link,
+    record,
 };
 use crate::{client::ApiClient, runtime::WorkerConfig, simulated};
 
@@ -36,16 +40,25 @@ const FILLERS: u32 = 8;
 /// What a run sends, and as whom.
 pub(super) struct Plan {
     pub(super) server: Url,
-    pub(super) paths: Paths,
     pub(super) requesters: Vec<HeaderValue>,
+    pub(super) tracks: Vec<Track>,
+    /// The tracks of a round, in turn.
+    pub(super) round: Vec<usize>,
+    pub(super) heartbeat: String,
+    pub(super) delivery: Delivery,
+    pub(super) picture: Bytes,
+    pub(super) notes: Vec<String>,
+}
+
+/// What is sent for one kind of work.
+pub(super) struct Track {
+    pub(super) kind: Kind,
+    pub(super) paths: Paths,
     pub(super) requests: Vec<Bytes>,
     pub(super) workers: Vec<Popper>,
     pub(super) idlers: Vec<Popper>,
-    pub(super) delivery: Delivery,
-    pub(super) picture: Bytes,
     /// Between the id of a job and the end of a submission.
-    pub(super) submission_tail: String,
-    pub(super) notes: Vec<String>,
+    submission_tail: String,
 }
 
 /// Where the calls of a cycle go.
@@ -53,23 +66,26 @@ pub(super) struct Paths {
     pub(super) request: String,
     pub(super) pop: String,
     pub(super) submit: String,
-    pub(super) heartbeat: String,
-    /// To be continued with the id of a request.
-    pub(super) check: String,
+    /// To be continued with the id of a request; only for pictures.
+    pub(super) check: Option<String>,
     /// To be continued with the id of a request.
     pub(super) status: String,
 }
 
 impl Paths {
-    fn on(server: &Url) -> Self {
-        let path = |route| format!("{}api/v2/{route}", server.path());
+    fn on(server: &Url, kind: Kind) -> Self {
+        let resource = match kind {
+            Kind::Image => "generate",
+            Kind::Text => "generate/text",
+            Kind::Alchemy => "interrogate",
+        };
+        let path = |route| format!("{}api/v2/{resource}/{route}", server.path());
         Self {
-            request: path("generate/async"),
-            pop: path("generate/pop"),
-            submit: path("generate/submit"),
-            heartbeat: path("status/heartbeat"),
-            check: path("generate/check/"),
-            status: path("generate/status/"),
+            request: path("async"),
+            pop: path("pop"),
+            submit: path("submit"),
+            check: (kind == Kind::Image).then(|| path("check/")),
+            status: path("status/"),
         }
     }
 }
@@ -96,42 +112,73 @@ pub(super) async fn prepare(
     for _ in 0..config.users {
         requesters.push(header(&accounts.next().await?)?);
     }
-    let idlers = match config.scenario {
-        Scenario::Cycles => 0,
-        Scenario::Pop => config.workers,
-        Scenario::Mixed => config.workers.div_ceil(4),
-    };
-    let idle_models = std::slice::from_ref(&config.idle_model);
-    let idlers = poppers(&mut accounts, "idle", idlers, idle_models).await?;
-    let workers = poppers(&mut accounts, "busy", config.workers, &config.models).await?;
     let picture = simulated::draw("a measurement", 1, (config.image_size, config.image_size), None)
         .map_err(|error| BenchError::Broken(error.to_string()))?;
-    let generation = match config.delivery {
-        Delivery::Inline => STANDARD.encode(&picture),
-        Delivery::Upload | Delivery::Claim => "R2".to_owned(),
-    };
+    let mut tracks = Vec::new();
+    let mut round = Vec::new();
+    for (kind, part) in config.mix.parts() {
+        round.extend(std::iter::repeat_n(tracks.len(), part as usize));
+        tracks.push(track(config, kind, &picture, client.server(), &mut accounts).await?);
+    }
     let plan = Plan {
         server: client.server().clone(),
-        paths: Paths::on(client.server()),
-        requests: (0..16).map(|number| request(&config.models, number)).collect(),
+        heartbeat: format!("{}api/v2/status/heartbeat", client.server().path()),
         requesters,
-        workers,
-        idlers,
+        tracks,
+        round,
         delivery: config.delivery,
         picture,
-        submission_tail: format!(r#"","seed":1,"state":"ok","generation":"{generation}"}}"#),
         notes,
     };
     fill(&plan, accounts, config, listener).await?;
     Ok(plan)
 }
 
+/// Makes the workers and bodies for one kind of work.
+async fn track(
+    config: &BenchConfig,
+    kind: Kind,
+    picture: &Bytes,
+    server: &Url,
+    accounts: &mut Accounts,
+) -> Result<Track, BenchError> {
+    let idlers = match config.scenario {
+        Scenario::Cycles => 0,
+        Scenario::Pop => config.workers,
+        Scenario::Mixed => config.workers.div_ceil(4),
+    };
+    let inline = match config.delivery {
+        Delivery::Inline => STANDARD.encode(picture),
+        Delivery::Upload | Delivery::Claim => "R2".to_owned(),
+    };
+    let written = "lorem ipsum dolor si".repeat(16);
+    let submission_tail = match kind {
+        Kind::Image => format!(r#"","seed":1,"state":"ok","generation":"{inline}"}}"#),
+        Kind::Text => format!(r#"","seed":1,"state":"ok","generation":"{written}"}}"#),
+        Kind::Alchemy => r#"","state":"ok","result":{"caption":"a lighthouse in a storm"}}"#.to_owned(),
+    };
+    let requests = (0..16).map(|number| match kind {
+        Kind::Image => request(&config.models, number),
+        Kind::Text => text_request(&config.text_models, number),
+        Kind::Alchemy => form_request(picture),
+    });
+    Ok(Track {
+        kind,
+        paths: Paths::on(server, kind),
+        requests: requests.collect(),
+        idlers: poppers(config, accounts, kind, "idle", idlers).await?,
+        workers: poppers(config, accounts, kind, "busy", config.workers).await?,
+        submission_tail,
+    })
+}
+
 /// Distinct workers, shared out among as few owners as their limits allow.
 async fn poppers(
+    config: &BenchConfig,
     accounts: &mut Accounts,
-    kind: &str,
+    kind: Kind,
+    role: &str,
     count: u32,
-    models: &[String],
 ) -> Result<Vec<Popper>, BenchError> {
     let mut poppers = Vec::new();
     let mut key = None;
@@ -140,23 +187,79 @@ async fn poppers(
             Some(key) if number % accounts.workers_each() != 0 => key,
             _ => header(&accounts.next().await?)?,
         };
-        let offer = WorkerConfig::new(format!("bench {kind} {number:04}"), models.to_vec()).offer;
-        let offer = PopInput {
-            max_pixels: 4_194_304,
-            ..offer
-        };
         poppers.push(Popper {
             key: owner.clone(),
-            body: json(&offer),
+            body: pop(config, kind, role, number),
         });
         key = Some(owner);
     }
     Ok(poppers)
 }
 
+/// What a worker says when it pops. Idle ones serve what nobody asks for.
+fn pop(config: &BenchConfig, kind: Kind, role: &str, number: u32) -> Bytes {
+    let idle = role == "idle";
+    match kind {
+        Kind::Image => {
+            let models = if idle {
+                vec![config.idle_model.clone()]
+            } else {
+                config.models.clone()
+            };
+            let offer = WorkerConfig::new(format!("bench {role} {number:04}"), models).offer;
+            json(&image::PopInput {
+                max_pixels: 4_194_304,
+                ..offer
+            })
+        }
+        Kind::Text => {
+            let models = if idle {
+                vec!["bench idle".to_owned()]
+            } else {
+                config.text_models.clone()
+            };
+            json(&WorkerConfig::of_text(format!("bench {role} scribe {number:04}"), models).offer)
+        }
+        Kind::Alchemy => {
+            let form = if idle { Form::Palette } else { Form::Caption };
+            json(&WorkerConfig::of_alchemy(format!("bench {role} alchemist {number:04}"), vec![form]).offer)
+        }
+    }
+}
+
+/// The body of a request for one short text.
+fn text_request(models: &[String], number: u32) -> Bytes {
+    json(&text::RequestInput {
+        prompt: Some(format!(
+            "Once upon a time there was a lighthouse, study {number}."
+        )),
+        params: text::Params {
+            max_length: Some(80),
+            max_context_length: Some(1024),
+            ..text::Params::default()
+        },
+        models: models.to_vec(),
+        slow_workers: true,
+        ..text::RequestInput::default()
+    })
+}
+
+/// The body of a request for the caption of a picture.
+fn form_request(picture: &[u8]) -> Bytes {
+    json(&alchemy::RequestInput {
+        forms: vec![alchemy::FormInput {
+            name: Form::Caption,
+            payload: None,
+        }],
+        source_image: Some(STANDARD.encode(picture)),
+        slow_workers: true,
+        ..alchemy::RequestInput::default()
+    })
+}
+
 /// The body of a request for one tiny picture.
 fn request(models: &[String], number: u32) -> Bytes {
-    let mut input = RequestInput::new(format!("a lighthouse in a storm, study {number}"));
+    let mut input = image::RequestInput::new(format!("a lighthouse in a storm, study {number}"));
     input.models = models.to_vec();
     input.params.width = Some(REQUEST_SIZE);
     input.params.height = Some(REQUEST_SIZE);
@@ -184,7 +287,7 @@ async fn fill(
     bodies.push(request(&config.models, 0));
     let filler = Arc::new(Filler {
         server: plan.server.clone(),
-        path: plan.paths.request.clone(),
+        path: Paths::on(&plan.server, Kind::Image).request,
         bodies,
         queue: config.queue,
         total,
@@ -278,7 +381,7 @@ fn json<T: serde::Serialize>(body: &T) -> Bytes {
         .into()
 }
 
-impl Plan {
+impl Track {
     /// The body of a submission.
     pub(super) fn submission(&self, job: &str) -> Bytes {
         let mut body = String::with_capacity(self.submission_tail.len() + job.len() + 8);
@@ -294,7 +397,7 @@ mod tests {
 
     #[test]
     fn bodies_are_what_the_api_expects() {
-        let input: RequestInput = serde_json::from_slice(&request(&["m".into()], 3)).unwrap();
+        let input: image::RequestInput = serde_json::from_slice(&request(&["m".into()], 3)).unwrap();
         assert_eq!(
             (input.models, input.params.steps),
             (vec!["m".to_owned()], Some(1))

@@ -5,11 +5,15 @@ use std::{collections::BTreeMap, time::Duration};
 use hdrhistogram::Histogram;
 use serde::Deserialize;
 
-use super::link::Answer;
+use super::{Kind, link::Answer};
 
-/// What is measured.
+/// What is measured: a step of a cycle for a kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Endpoint {
+pub(super) struct Endpoint(pub(super) Kind, pub(super) Step);
+
+/// A step of a cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
     /// A whole cycle, from its intended start to the last answer.
     Cycle,
     Async,
@@ -25,17 +29,22 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Cycle => "cycle",
-            Self::Async => "async",
-            Self::PopJob => "pop (job)",
-            Self::PopNone => "pop (none)",
-            Self::Upload => "upload",
-            Self::Submit => "submit",
-            Self::Check => "check",
-            Self::Status => "status",
-            Self::Heartbeat => "heartbeat",
+    pub(super) fn name(self) -> String {
+        let step = match self.1 {
+            Step::Cycle => "cycle",
+            Step::Async => "async",
+            Step::PopJob => "pop (job)",
+            Step::PopNone => "pop (none)",
+            Step::Upload => "upload",
+            Step::Submit => "submit",
+            Step::Check => "check",
+            Step::Status => "status",
+            Step::Heartbeat => "heartbeat",
+        };
+        match self.0 {
+            Kind::Image => step.to_owned(),
+            Kind::Text => format!("text {step}"),
+            Kind::Alchemy => format!("form {step}"),
         }
     }
 }
@@ -119,6 +128,8 @@ pub(super) fn class(answer: &Answer) -> String {
 mod tests {
     use super::*;
 
+    const ASYNC: Endpoint = Endpoint(Kind::Image, Step::Async);
+
     fn answer(status: u16, body: &'static str) -> Answer {
         Answer {
             status,
@@ -143,8 +154,8 @@ mod tests {
     #[test]
     fn failures_do_not_count_as_latencies() {
         let mut recorder = Recorder::default();
-        recorder.success(Endpoint::Async, Duration::from_millis(2));
-        recorder.failure(Endpoint::Async, RATE_LIMITED.into());
+        recorder.success(ASYNC, Duration::from_millis(2));
+        recorder.failure(ASYNC, RATE_LIMITED.into());
         let (_, series) = recorder.series().next().unwrap();
         assert_eq!((series.latencies.len(), series.errors[RATE_LIMITED]), (1, 1));
         assert_eq!(recorder.rate_limited(), 1);

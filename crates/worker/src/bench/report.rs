@@ -65,7 +65,7 @@ impl Environment {
 #[derive(Clone, Debug, Serialize)]
 pub struct EndpointReport {
     /// Its name in the table.
-    pub name: &'static str,
+    pub name: String,
     /// Calls that succeeded.
     pub count: u64,
     /// The same a second.
@@ -89,7 +89,7 @@ pub struct Latencies {
 }
 
 impl EndpointReport {
-    fn new(name: &'static str, series: &Series, elapsed: f64) -> Self {
+    fn new(name: String, series: &Series, elapsed: f64) -> Self {
         let latencies = &series.latencies;
         let millis = |quantile: f64| latencies.value_at_quantile(quantile) as f64 / 1000.0;
         Self {
@@ -168,7 +168,8 @@ impl fmt::Display for Report {
         writeln!(f, " after {} s of warm-up", settings.warmup.as_secs_f64())?;
         writeln!(
             f,
-            "           {} users, {} workers, queue of {} + {}, pictures of {} px handed in {:?}",
+            "           {}; {} users, {} workers, queue of {} + {}, pictures of {} px handed in {:?}",
+            settings.mix,
             settings.users,
             settings.workers,
             settings.queue,
@@ -194,14 +195,14 @@ impl Report {
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<11}{:>9}{:>8}{:>10}{:>9}{:>9}{:>9}{:>9}{:>10}",
+            "{:<16}{:>9}{:>8}{:>10}{:>9}{:>9}{:>9}{:>9}{:>10}",
             "ms", "calls", "errors", "per s", "p50", "p90", "p99", "p99.9", "max"
         )?;
         for endpoint in &self.endpoints {
             let ms = &endpoint.latency_ms;
             writeln!(
                 f,
-                "{:<11}{:>9}{:>8}{:>10.1}{:>9.2}{:>9.2}{:>9.2}{:>9.2}{:>10.2}",
+                "{:<16}{:>9}{:>8}{:>10.1}{:>9.2}{:>9.2}{:>9.2}{:>9.2}{:>10.2}",
                 endpoint.name,
                 endpoint.count,
                 endpoint.error_count(),

@@ -8,8 +8,9 @@ use std::{net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 use muster_protocol::{
-    ANONYMOUS_KEY, Heartbeat, RequestId, TestUser, TestUserInput, UserDetails,
+    ANONYMOUS_KEY, Heartbeat, RequestId, TestUser, TestUserInput, UserDetails, alchemy,
     image::{PopInput, Popped, Progress, RequestAccepted, RequestInput, Status, SubmitInput, Submitted},
+    text,
 };
 use reqwest::{
     Method, RequestBuilder, Response,
@@ -148,6 +149,66 @@ impl ApiClient {
     /// `POST /generate/submit`: hands in a result.
     pub async fn submit(&self, input: &SubmitInput) -> Result<Submitted, ClientError> {
         self.call(Method::POST, "generate/submit", Some(input)).await
+    }
+
+    /// `POST /generate/text/async`: asks for texts.
+    pub async fn request_text(
+        &self,
+        input: &text::RequestInput,
+    ) -> Result<text::RequestAccepted, ClientError> {
+        self.call(Method::POST, "generate/text/async", Some(input)).await
+    }
+
+    /// `GET /generate/text/status/{id}`: how far a request is, with its results.
+    pub async fn text_status(&self, id: RequestId) -> Result<text::Status, ClientError> {
+        self.call(Method::GET, &format!("generate/text/status/{id}"), NOTHING)
+            .await
+    }
+
+    /// `DELETE /generate/text/status/{id}`: cancels a request. The answer is its state before that.
+    pub async fn cancel_text(&self, id: RequestId) -> Result<text::Status, ClientError> {
+        self.call(Method::DELETE, &format!("generate/text/status/{id}"), NOTHING)
+            .await
+    }
+
+    /// `POST /generate/text/pop`: asks for jobs.
+    pub async fn pop_text(&self, input: &text::PopInput) -> Result<text::Popped, ClientError> {
+        self.call(Method::POST, "generate/text/pop", Some(input)).await
+    }
+
+    /// `POST /generate/text/submit`: hands in a result.
+    pub async fn submit_text(&self, input: &text::SubmitInput) -> Result<Submitted, ClientError> {
+        self.call(Method::POST, "generate/text/submit", Some(input)).await
+    }
+
+    /// `POST /interrogate/async`: asks for forms.
+    pub async fn request_forms(
+        &self,
+        input: &alchemy::RequestInput,
+    ) -> Result<alchemy::RequestAccepted, ClientError> {
+        self.call(Method::POST, "interrogate/async", Some(input)).await
+    }
+
+    /// `GET /interrogate/status/{id}`: what became of each form.
+    pub async fn forms_status(&self, id: RequestId) -> Result<alchemy::Status, ClientError> {
+        self.call(Method::GET, &format!("interrogate/status/{id}"), NOTHING)
+            .await
+    }
+
+    /// `DELETE /interrogate/status/{id}`: cancels a request. The answer is its state after that.
+    pub async fn cancel_forms(&self, id: RequestId) -> Result<alchemy::Status, ClientError> {
+        self.call(Method::DELETE, &format!("interrogate/status/{id}"), NOTHING)
+            .await
+    }
+
+    /// `POST /interrogate/pop`: asks for forms to do.
+    pub async fn pop_forms(&self, input: &alchemy::PopInput) -> Result<alchemy::Popped, ClientError> {
+        self.call(Method::POST, "interrogate/pop", Some(input)).await
+    }
+
+    /// `POST /interrogate/submit`: hands in a result.
+    pub async fn submit_form(&self, input: &alchemy::SubmitInput) -> Result<Submitted, ClientError> {
+        self.call(Method::POST, "interrogate/submit", Some(input)).await
     }
 
     /// `POST /dev/test-user`: makes or re-keys an account, on servers that allow it to their own

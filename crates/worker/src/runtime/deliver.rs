@@ -1,53 +1,29 @@
 //! How results reach the server: uploads with a fallback, submissions with retries.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
-use muster_protocol::{
-    JobId,
-    image::{GenerationState, Metadata, MetadataType, MetadataValue, SubmitInput},
-};
+use muster_protocol::JobId;
 use tokio::time::Instant;
 
 use super::{
     Shared, WorkerEvent,
+    craft::{Craft, Handover, Parcel},
     verdict::{SubmitVerdict, judge_submit},
 };
-use crate::{
-    backend::{Job, Picture},
-    backoff::Backoff,
-    client::ClientError,
-};
+use crate::{backoff::Backoff, client::ClientError};
 
-/// What a submission says when the picture was uploaded, and when there is none.
-const UPLOADED: &str = "R2";
-
-impl<B> Shared<B> {
-    /// Uploads and submits the pictures of a job one after the other.
-    pub(super) async fn deliver(
-        &self,
-        job: &Job,
-        uploads: &[String],
-        pictures: Vec<Picture>,
-        popped_at: Instant,
-    ) {
-        let batched = job.ids.len() > 1;
-        for (index, (&id, picture)) in job.ids.iter().zip(pictures).enumerate() {
-            let generation = self.hand_over(uploads.get(index), &picture.webp).await;
-            let mut gen_metadata = picture.metadata;
-            if batched {
-                gen_metadata.push(Metadata {
-                    kind: MetadataType::BatchIndex,
-                    value: MetadataValue::SeeRef,
-                    reference: Some(index.to_string()),
-                });
-            }
-            let submission = SubmitInput {
-                id: id.to_string(),
-                generation: Some(generation),
-                state: picture.state,
-                seed: picture.seed.cast_signed(),
-                censored: matches!(picture.state, GenerationState::Censored | GenerationState::Csam),
-                gen_metadata,
+impl<C: Craft> Shared<C> {
+    /// Uploads and submits the products of a task one after the other.
+    pub(super) async fn deliver(&self, task: &C::Task, products: Vec<C::Product>, popped_at: Instant) {
+        for (index, (&id, product)) in C::jobs(task).iter().zip(products).enumerate() {
+            let file = match self.craft.parcel(task, index, &product) {
+                Some(parcel) => self.hand_over(parcel).await,
+                None => Handover::Nothing,
+            };
+            let submission = match self.craft.hand_in(task, index, product, file) {
+                Ok(submission) => submission,
+                Err(reason) => {
+                    self.give_back(&[id], Some(task), &reason).await;
+                    continue;
+                }
             };
             self.report(match self.submit(&submission).await {
                 Ok(reward) => WorkerEvent::Delivered {
@@ -64,18 +40,10 @@ impl<B> Shared<B> {
     }
 
     /// Tells the server that these jobs won't be done, so that somebody else gets them.
-    pub(super) async fn give_back(&self, ids: &[JobId], seed: u64, reason: &str) {
+    pub(super) async fn give_back(&self, ids: &[JobId], task: Option<&C::Task>, reason: &str) {
         for &id in ids {
-            let submission = SubmitInput {
-                id: id.to_string(),
-                generation: Some(UPLOADED.to_owned()),
-                state: GenerationState::Faulted,
-                seed: seed.cast_signed(),
-                censored: false,
-                gen_metadata: Vec::new(),
-            };
             let mut reason = reason.to_owned();
-            if let Err(error) = self.submit(&submission).await {
+            if let Err(error) = self.submit(&C::give_back(id, task)).await {
                 // The server finds out by itself when the time of the job is up.
                 reason = format!("{reason}; and the server could not be told: {error}");
             }
@@ -83,30 +51,31 @@ impl<B> Shared<B> {
         }
     }
 
-    /// Uploads a picture and says so, or, if that fails or is not wanted, the picture as base64.
-    async fn hand_over(&self, upload: Option<&String>, webp: &Bytes) -> String {
-        if let (Some(url), false) = (upload, self.config.inline) {
-            let mut backoff = Backoff::new(self.config.retry);
-            // A third of the tries: there is another way, and the job's time is running.
-            for _ in 0..self.config.retry.attempts.div_ceil(3) {
-                match self.client.put_blob(url, webp.clone()).await {
-                    Ok(()) => return UPLOADED.to_owned(),
+    /// Uploads a file, or, if that fails or is not wanted, gives it back.
+    async fn hand_over(&self, parcel: Parcel) -> Handover {
+        let Parcel { file, url } = parcel;
+        if let Some(url) = url {
+            let mut backoff = Backoff::new(self.rhythm.retry);
+            // A third of the tries: there may be another way, and the job's time is running.
+            for _ in 0..self.rhythm.retry.attempts.div_ceil(3) {
+                match self.client.put_blob(&url, file.clone()).await {
+                    Ok(()) => return Handover::Uploaded,
                     Err(error) if error.is_temporary() => self.pause(&mut backoff, &error).await,
                     Err(error) => {
-                        tracing::warn!(%error, "upload refused, sending the picture inside");
+                        tracing::warn!(%error, "upload refused");
                         break;
                     }
                 }
             }
         }
-        STANDARD.encode(webp)
+        Handover::Inside(file)
     }
 
     /// Submits until the server has decided.
-    async fn submit(&self, submission: &SubmitInput) -> Result<f64, ClientError> {
-        let mut backoff = Backoff::new(self.config.retry);
+    async fn submit(&self, submission: &C::Submission) -> Result<f64, ClientError> {
+        let mut backoff = Backoff::new(self.rhythm.retry);
         loop {
-            let error = match self.client.submit(submission).await {
+            let error = match C::submit(&self.client, submission).await {
                 Ok(accepted) => return Ok(accepted.reward),
                 Err(error) => error,
             };

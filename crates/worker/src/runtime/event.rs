@@ -13,14 +13,8 @@ pub enum WorkerEvent {
         lane: u32,
         /// The jobs; several if they were batched.
         ids: Vec<JobId>,
-        /// The model to use.
-        model: String,
-        /// Pixels.
-        width: u32,
-        /// Pixels.
-        height: u32,
-        /// Diffusion steps.
-        steps: u32,
+        /// What there is to do, in words.
+        task: String,
     },
     /// A lane got on with what it does.
     Progress {
@@ -29,7 +23,7 @@ pub enum WorkerEvent {
         /// The finished share, from 0 to 1.
         share: f32,
     },
-    /// A picture was accepted.
+    /// A result was accepted.
     Delivered {
         /// The job.
         id: JobId,
@@ -78,27 +72,20 @@ pub enum WorkerEvent {
 /// What a worker did in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
-    /// Pictures that were accepted.
+    /// Results that were accepted.
     pub delivered: u64,
     /// Jobs that were reported as faulted.
     pub faulted: u64,
     /// Results that were not accepted or could not be handed in.
     pub lost: u64,
-    /// Kudos for the accepted pictures.
+    /// Kudos for them.
     pub kudos: f64,
 }
 
 impl WorkerEvent {
     pub(super) fn log(&self) {
         match self {
-            Self::Taken {
-                lane,
-                ids,
-                model,
-                width,
-                height,
-                steps,
-            } => tracing::info!(lane, jobs = ids.len(), model, width, height, steps, "popped"),
+            Self::Taken { lane, ids, task } => tracing::info!(lane, jobs = ids.len(), task, "popped"),
             Self::Progress { lane, share } => tracing::debug!(lane, share, "progress"),
             Self::Delivered { id, reward, took } => {
                 tracing::info!(job = %id, reward, took_ms = took.as_millis() as u64, "delivered");

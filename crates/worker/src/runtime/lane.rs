@@ -1,31 +1,25 @@
 //! One thread of a worker: pops, works, delivers, and starts over.
 
-use std::{collections::HashSet, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashSet, pin::Pin, sync::Arc};
 
-use muster_protocol::{
-    JobId,
-    image::{Message, Popped},
-};
+use muster_protocol::{JobId, image::Message};
 use tokio::time::Instant;
 
 use super::{
     Shared, Stop, WorkerError, WorkerEvent,
+    craft::Craft,
     verdict::{PopVerdict, judge_pop},
 };
-use crate::{
-    backend::{Backend, BackendError, Job, Picture},
-    backoff::Backoff,
-    client::ClientError,
-};
+use crate::{backend::BackendError, backoff::Backoff, client::ClientError};
 
 /// Runs a lane until it is told to stop or the server refuses the worker for good.
-pub(super) async fn run<B: Backend>(
-    shared: Arc<Shared<B>>,
+pub(super) async fn run<C: Craft>(
+    shared: Arc<Shared<C>>,
     number: u32,
     stop: Stop,
 ) -> Result<(), WorkerError> {
     let mut lane = Lane {
-        backoff: Backoff::new(shared.config.retry),
+        backoff: Backoff::new(shared.rhythm.retry),
         notes: HashSet::new(),
         shared,
         number,
@@ -34,7 +28,7 @@ pub(super) async fn run<B: Backend>(
     let mut time_is_up = Box::pin(stop.time_is_up());
     while !stop.requested() {
         tokio::select! {
-            popped = lane.shared.client.pop(&lane.shared.config.offer) => {
+            popped = lane.shared.craft.pop(&lane.shared.client) => {
                 lane.after_pop(popped, time_is_up.as_mut()).await?;
             }
             () = &mut time_is_up => break,
@@ -43,8 +37,8 @@ pub(super) async fn run<B: Backend>(
     Ok(())
 }
 
-struct Lane<B> {
-    shared: Arc<Shared<B>>,
+struct Lane<C> {
+    shared: Arc<Shared<C>>,
     number: u32,
     stop: Stop,
     backoff: Backoff,
@@ -55,34 +49,32 @@ struct Lane<B> {
 /// Completes when a lane that was told to stop has to be through.
 type TimeIsUp<'a, F> = Pin<&'a mut F>;
 
-impl<B: Backend> Lane<B> {
+impl<C: Craft> Lane<C> {
     /// Deals with the answer to a pop, whatever it is, and pauses if need be.
     async fn after_pop<F: Future<Output = ()>>(
         &mut self,
-        popped: Result<Popped, ClientError>,
-        time_is_up: TimeIsUp<'_, F>,
+        popped: Result<C::Popped, ClientError>,
+        mut time_is_up: TimeIsUp<'_, F>,
     ) -> Result<(), WorkerError> {
-        match popped {
-            Ok(popped) => {
-                self.backoff.reset();
-                self.tell_notes(&popped.messages);
-                match Job::from_popped(&popped) {
-                    Some(Ok(mut job)) => match self.shared.fetch_sources(&popped, &mut job).await {
-                        Ok(()) => self.work(job, popped, time_is_up).await,
-                        Err(reason) => self.shared.give_back(&job.ids, job.seed, &reason).await,
-                    },
-                    Some(Err(error)) => {
-                        let ids = if popped.ids.is_empty() {
-                            Vec::from_iter(popped.id)
-                        } else {
-                            popped.ids
-                        };
-                        self.shared.give_back(&ids, 0, &error.to_string()).await;
-                    }
-                    None => self.stop.sleep(self.shared.config.idle).await,
-                }
+        let popped = match popped {
+            Ok(popped) => popped,
+            Err(error) => return self.after_refusal(error).await,
+        };
+        self.backoff.reset();
+        let unpacked = self.shared.craft.unpack(popped);
+        self.tell_notes(&unpacked.notes);
+        let nothing = unpacked.tasks.is_empty() && unpacked.unusable.is_empty();
+        for (job, reason) in unpacked.unusable {
+            self.shared.give_back(&[job], None, &reason).await;
+        }
+        for mut task in unpacked.tasks {
+            match self.shared.craft.prepare(&self.shared.client, &mut task).await {
+                Ok(()) => self.work(task, time_is_up.as_mut()).await,
+                Err(reason) => self.shared.give_back(C::jobs(&task), Some(&task), &reason).await,
             }
-            Err(error) => self.after_refusal(error).await?,
+        }
+        if nothing {
+            self.stop.sleep(self.shared.rhythm.idle).await;
         }
         Ok(())
     }
@@ -92,13 +84,13 @@ impl<B: Backend> Lane<B> {
             PopVerdict::GiveUp => return Err(WorkerError::Refused(error)),
             PopVerdict::Maintenance(message) => {
                 self.shared.report(WorkerEvent::Maintenance { message });
-                self.stop.sleep(self.shared.config.maintenance).await;
+                self.stop.sleep(self.shared.rhythm.maintenance).await;
             }
             PopVerdict::Retry(asked_for) => {
                 let lost = jobs_in(&error);
                 if !lost.is_empty() {
                     let reason = "the answer to the pop cannot be understood";
-                    self.shared.give_back(&lost, 0, reason).await;
+                    self.shared.give_back(&lost, None, reason).await;
                 }
                 let again_in = self.backoff.pause(asked_for);
                 self.shared.report(WorkerEvent::Trouble {
@@ -111,37 +103,27 @@ impl<B: Backend> Lane<B> {
         Ok(())
     }
 
-    /// Has a job done and delivers what comes of it.
-    async fn work<F: Future<Output = ()>>(&self, job: Job, popped: Popped, time_is_up: TimeIsUp<'_, F>) {
+    /// Has a task done and delivers what comes of it.
+    async fn work<F: Future<Output = ()>>(&self, task: C::Task, time_is_up: TimeIsUp<'_, F>) {
         let popped_at = Instant::now();
         self.shared.report(WorkerEvent::Taken {
             lane: self.number,
-            ids: job.ids.clone(),
-            model: job.model.clone(),
-            width: job.payload.width,
-            height: job.payload.height,
-            steps: job.payload.ddim_steps,
+            ids: C::jobs(&task).to_vec(),
+            task: C::describe(&task),
         });
-        let ttl = popped.ttl.map(Duration::from_secs);
-        match self.generate(&job, ttl, time_is_up).await {
-            Ok(pictures) => {
-                let uploads = popped
-                    .r2_uploads
-                    .unwrap_or_else(|| popped.r2_upload.into_iter().collect());
-                self.shared.deliver(&job, &uploads, pictures, popped_at).await;
-            }
-            Err(reason) => self.shared.give_back(&job.ids, job.seed, &reason).await,
+        match self.make(&task, time_is_up).await {
+            Ok(products) => self.shared.deliver(&task, products, popped_at).await,
+            Err(reason) => self.shared.give_back(C::jobs(&task), Some(&task), &reason).await,
         }
     }
 
-    /// Runs the backend, but neither past the job's time to live nor past the end of the grace
+    /// Runs the backend, but neither past the task's time to live nor past the end of the grace
     /// period.
-    async fn generate<F: Future<Output = ()>>(
+    async fn make<F: Future<Output = ()>>(
         &self,
-        job: &Job,
-        ttl: Option<Duration>,
+        task: &C::Task,
         time_is_up: TimeIsUp<'_, F>,
-    ) -> Result<Vec<Picture>, String> {
+    ) -> Result<Vec<C::Product>, String> {
         let progress = |share| {
             self.shared.report(WorkerEvent::Progress {
                 lane: self.number,
@@ -149,22 +131,22 @@ impl<B: Backend> Lane<B> {
             });
         };
         let expired = async {
-            match ttl {
+            match C::time_to_live(task) {
                 Some(ttl) => tokio::time::sleep(ttl).await,
                 None => std::future::pending().await,
             }
         };
-        let made: Result<Vec<Picture>, BackendError> = tokio::select! {
-            made = self.shared.backend.generate(job, &progress) => made,
+        let made: Result<Vec<C::Product>, BackendError> = tokio::select! {
+            made = self.shared.craft.make(task, &progress) => made,
             () = expired => return Err("it took longer than the server allows".to_owned()),
             () = time_is_up => return Err("the worker had to stop".to_owned()),
         };
+        let wanted = C::jobs(task).len();
         match made {
-            Ok(pictures) if pictures.len() == job.ids.len() => Ok(pictures),
-            Ok(pictures) => Err(format!(
-                "the backend made {} pictures instead of {}",
-                pictures.len(),
-                job.ids.len()
+            Ok(products) if products.len() == wanted => Ok(products),
+            Ok(products) => Err(format!(
+                "the backend made {} results instead of {wanted}",
+                products.len(),
             )),
             Err(error) => Err(error.to_string()),
         }
@@ -189,9 +171,15 @@ fn jobs_in(error: &ClientError) -> Vec<JobId> {
     let ClientError::Malformed { body: Some(body), .. } = error else {
         return Vec::new();
     };
-    let ids = body.get("ids").and_then(|ids| ids.as_array());
-    ids.into_iter()
-        .flatten()
+    let list = |name: &str| {
+        body.get(name)
+            .and_then(|list| list.as_array())
+            .into_iter()
+            .flatten()
+    };
+    let forms = list("forms").filter_map(|form| form.get("id"));
+    list("ids")
+        .chain(forms)
         .filter_map(|id| id.as_str()?.parse().ok())
         .collect()
 }

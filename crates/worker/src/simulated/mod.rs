@@ -1,12 +1,16 @@
-//! [`Simulated`]: a backend without a GPU. It takes as long as a real one would and makes a picture
-//! from prompt and seed, which says in its lower edge that it is simulated.
+//! Backends without a GPU. [`Simulated`] takes as long as a real one would and makes a picture from prompt and
+//! seed, which says in its lower edge that it is simulated; [`SimulatedScribe`] writes a text that says so, word
+//! by word; [`SimulatedAlchemist`] really enlarges pictures, and tells of them what can be seen without a model.
 //!
-//! The same request gives the same file, byte for byte, so tests can compare results.
+//! The same job gives the same result, byte for byte, so tests can compare results.
 
+mod alchemy;
 mod canvas;
 mod caption;
+mod look;
 mod scene;
 mod source;
+mod text;
 
 use std::{str::FromStr, time::Duration};
 
@@ -14,7 +18,11 @@ use bytes::Bytes;
 use muster_protocol::image::{GenerationState, Metadata, MetadataType, MetadataValue};
 use tokio::time::Instant;
 
-pub use self::source::Source;
+pub use self::{
+    alchemy::SimulatedAlchemist,
+    source::Source,
+    text::{Pace, SimulatedScribe},
+};
 use crate::{
     backend::{Backend, BackendError, Job, Picture, Progress},
     random::{self, Stream},

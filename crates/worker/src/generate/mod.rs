@@ -1,4 +1,8 @@
-//! The loop of a client: ask for pictures, wait for them, fetch and save them.
+//! The loop of a client: ask for pictures, texts or forms, wait for them, fetch and save them.
+
+mod forms;
+mod texts;
+mod wait;
 
 use std::{
     io::{self, ErrorKind},
@@ -9,28 +13,18 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use muster_protocol::{
-    JobId, RequestId,
-    image::{Generation, Progress, RequestAccepted, RequestInput, Status},
+    RequestId,
+    image::{Generation, Progress, RequestAccepted, RequestInput},
 };
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    backoff::{Backoff, RetryPolicy},
-    client::{ApiClient, ClientError},
-};
+pub use forms::{FormOutcome, save_form, transform};
+pub use texts::{TextOutcome, price_of_text, write};
 
-/// The pauses before the first polls: a picture may be ready at once.
-const FIRST_POLLS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(500)];
-/// The pause between later polls. Servers keep their answer for a second anyway.
-const POLL: Duration = Duration::from_secs(1);
-/// So many failed calls in a row are overlooked while waiting.
-const PATIENCE: RetryPolicy = RetryPolicy {
-    first: Duration::from_secs(1),
-    longest: Duration::from_secs(15),
-    attempts: 8,
-};
+use crate::client::{ApiClient, ClientError};
+use wait::Wait;
 
 /// What is known so far about a request that is being waited for.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,10 +60,10 @@ pub enum GenerateError {
     #[error("the server accepted the request without an id")]
     NoId,
     /// A result is no picture.
-    #[error("picture {id} is unusable: {reason}")]
+    #[error("the picture {id} is unusable: {reason}")]
     BadPicture {
-        /// The job that made it.
-        id: JobId,
+        /// What made it.
+        id: String,
         /// What is wrong.
         reason: String,
     },
@@ -116,17 +110,16 @@ pub async fn generate(
     let accepted = client.request_image(input).await?;
     let id = accepted.id.ok_or(GenerateError::NoId)?;
     on_update(Update::Accepted(accepted));
-    let mut wait = Wait {
-        client,
-        id,
-        told_impossible: false,
-        backoff: Backoff::new(PATIENCE),
-        on_update,
+    let look = async || {
+        let progress = client.check(id).await?;
+        let results = if progress.done || progress.faulted {
+            Some(client.status(id).await?)
+        } else {
+            None
+        };
+        Ok((progress, results))
     };
-    let waited = tokio::select! {
-        waited = wait.for_results() => Some(waited?),
-        () = stop.cancelled() => None,
-    };
+    let waited = Wait::new(id, on_update).for_results(look, stop).await?;
     let cancelled = waited.is_none();
     let status = match waited {
         Some(status) => status,
@@ -147,75 +140,13 @@ pub async fn generate(
     })
 }
 
-/// The state of a wait.
-struct Wait<'a, F> {
-    client: &'a ApiClient,
-    id: RequestId,
-    told_impossible: bool,
-    backoff: Backoff,
-    on_update: F,
-}
-
-impl<F: FnMut(Update)> Wait<'_, F> {
-    async fn for_results(&mut self) -> Result<Status, GenerateError> {
-        let mut pauses = FIRST_POLLS.into_iter();
-        loop {
-            tokio::time::sleep(pauses.next().unwrap_or(POLL)).await;
-            let progress = match self.client.check(self.id).await {
-                Ok(progress) => progress,
-                Err(error) => {
-                    self.overlook(error).await?;
-                    continue;
-                }
-            };
-            self.backoff.reset();
-            // A request that has run out of workers while one is at it is not hopeless.
-            if !progress.is_possible && !progress.done && !self.told_impossible {
-                self.told_impossible = true;
-                (self.on_update)(Update::Impossible);
-            }
-            let done = progress.done || progress.faulted;
-            (self.on_update)(Update::Progress(progress));
-            if done {
-                return self.status().await;
-            }
-        }
-    }
-
-    async fn status(&mut self) -> Result<Status, GenerateError> {
-        loop {
-            match self.client.status(self.id).await {
-                Ok(status) => return Ok(status),
-                Err(error) => self.overlook(error).await?,
-            }
-        }
-    }
-
-    /// Pauses after a failure that may pass; returns any other.
-    async fn overlook(&mut self, error: ClientError) -> Result<(), GenerateError> {
-        if error.status() == Some(404) {
-            return Err(GenerateError::Expired(self.id));
-        }
-        if !error.is_temporary() || !self.backoff.may_retry() {
-            return Err(error.into());
-        }
-        let again_in = self.backoff.pause(error.retry_after());
-        (self.on_update)(Update::Trouble {
-            error: error.to_string(),
-            again_in,
-        });
-        tokio::time::sleep(again_in).await;
-        Ok(())
-    }
-}
-
 async fn fetch(client: &ApiClient, mut generation: Generation) -> Result<Picture, GenerateError> {
     let place = std::mem::take(&mut generation.img);
     let file = if place.starts_with("http") {
         client.get_blob(&place).await?
     } else {
         let decoded = STANDARD.decode(&place).map_err(|_| GenerateError::BadPicture {
-            id: generation.id,
+            id: generation.id.to_string(),
             reason: format!(
                 "neither a URL nor base64 (`{}`)",
                 place.chars().take(20).collect::<String>()
@@ -231,9 +162,14 @@ async fn fetch(client: &ApiClient, mut generation: Generation) -> Result<Picture
 
 /// Saves a picture under a name made of prompt and seed; never overwrites a file.
 pub async fn save(picture: &Picture, directory: &Path, prompt: &str) -> io::Result<PathBuf> {
-    tokio::fs::create_dir_all(directory).await?;
     let name = format!("{}-{}", slug(prompt), slug(&picture.details.seed));
-    let extension = extension(&picture.file);
+    save_as(&name, &picture.file, directory).await
+}
+
+/// Saves a picture under a name, or a similar one if there is such a file.
+async fn save_as(name: &str, picture: &[u8], directory: &Path) -> io::Result<PathBuf> {
+    tokio::fs::create_dir_all(directory).await?;
+    let extension = extension(picture);
     for number in 0_u32.. {
         let path = match number {
             0 => directory.join(format!("{name}.{extension}")),
@@ -246,7 +182,7 @@ pub async fn save(picture: &Picture, directory: &Path, prompt: &str) -> io::Resu
             .await;
         match created {
             Ok(mut file) => {
-                file.write_all(&picture.file).await?;
+                file.write_all(picture).await?;
                 file.flush().await?;
                 return Ok(path);
             }
@@ -293,7 +229,7 @@ fn extension(file: &[u8]) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use muster_protocol::{WorkerId, image::GenerationState};
+    use muster_protocol::{JobId, WorkerId, image::GenerationState};
     use uuid::Uuid;
 
     use super::*;
