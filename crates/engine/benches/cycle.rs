@@ -95,6 +95,7 @@ async fn start(url: &str, directory: &std::path::Path) -> Engine {
         models: ModelReference::bundled().clone(),
         text_models: TextModels::bundled().clone(),
         pricing: ImagePricing::bundled(),
+        ratings: None,
         outbound: Outbound::new(Reach::Public).unwrap(),
     };
     Engine::start(parts).await.unwrap()

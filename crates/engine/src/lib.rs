@@ -75,6 +75,7 @@ pub use crate::{
     clock::{Clock, ManualClock, SystemClock},
     config::EngineConfig,
     error::{EngineError, Refusal, Result},
+    image::RatingService,
     models::{
         ImageModel, ModelReference, ModelSource, ModelSourceError, Reference, Requirements, TextModel,
         TextModels,
@@ -95,6 +96,7 @@ pub struct Inner {
     models: RwLock<Facts>,
     pricing: ImagePricing,
     outbound: Outbound,
+    ratings: Option<RatingService>,
     studio: Studio,
     accounts: AccountCache,
     workers: Registry,
@@ -138,6 +140,8 @@ pub struct Parts {
     pub pricing: ImagePricing,
     /// Calls to addresses that strangers name.
     pub outbound: Outbound,
+    /// Where ratings of pictures go, if they go anywhere.
+    pub ratings: Option<RatingService>,
 }
 
 impl Engine {
@@ -156,6 +160,7 @@ impl Engine {
             text_models,
             pricing,
             outbound,
+            ratings,
         } = parts;
         let facts = Facts {
             image: Arc::new(models),
@@ -184,6 +189,7 @@ impl Engine {
             models: RwLock::new(facts),
             pricing,
             outbound,
+            ratings,
             studio: Studio::new(),
         }));
         let anonymous = ApiKeyHash::of(&engine.config.key_salt, ANONYMOUS_KEY);

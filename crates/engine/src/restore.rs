@@ -81,7 +81,10 @@ impl Engine {
     /// A request in the form in which it is compared with workers.
     pub(crate) fn ticket_of<W: Work>(&self, request: &LiveRequest<W>) -> Ticket<W::Demand> {
         let price = Kudos::from_f64(request.price);
-        let demand = W::demand(&request.spec, &self.facts(), price, price);
+        // Of whom nothing is known in memory is thought to be able to pay.
+        let requester = self.accounts.peek(request.user);
+        let available = requester.map_or(price, |requester| requester.available());
+        let demand = W::demand(&request.spec, &self.facts(), price, available);
         request.ticket(0, request.expiry, demand)
     }
 }

@@ -115,6 +115,11 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     text_models: Option<String>,
 
+    /// The address of the service that ratings of shared pictures are passed on to [none]
+    #[arg(long, env = "MUSTER_RATINGS_URL", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratings_url: Option<String>,
+
     /// The weights of an existing horde's price model (.npz), to keep its prices [Muster's own]
     #[arg(long, env = "MUSTER_IMAGE_PRICES", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -251,6 +256,7 @@ pub(crate) struct Settings {
     pub(crate) models: Option<String>,
     pub(crate) more_models: Option<String>,
     pub(crate) text_models: Option<String>,
+    pub(crate) ratings_url: Option<String>,
     pub(crate) image_prices: Option<PathBuf>,
     pub(crate) matched_targeting: bool,
     pub(crate) upfront_kudos_on_workerlist: bool,
@@ -288,6 +294,7 @@ impl Default for Settings {
             models: None,
             more_models: None,
             text_models: None,
+            ratings_url: None,
             image_prices: None,
             matched_targeting: false,
             upfront_kudos_on_workerlist: false,

@@ -61,6 +61,7 @@ macro_rules! bodies {
 bodies!(
     image::RequestInput,
     image::PopInput,
+    image::RatingInput,
     image::SubmitInput,
     text::RequestInput,
     text::PopInput,

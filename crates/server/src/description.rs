@@ -26,6 +26,7 @@ const API_VERSION: &str = "2.5";
         routes::generate::cancel,
         routes::generate::pop,
         routes::generate::deliver,
+        routes::generate::rate,
         routes::text::submit,
         routes::text::status,
         routes::text::cancel,
@@ -78,6 +79,7 @@ fn enforced() -> Map<String, Value> {
     let mut schemas = request_schemas::<image::RequestInput>();
     schemas.extend(request_schemas::<image::PopInput>());
     schemas.extend(request_schemas::<image::SubmitInput>());
+    schemas.extend(request_schemas::<image::RatingInput>());
     schemas.extend(request_schemas::<text::RequestInput>());
     schemas.extend(request_schemas::<text::PopInput>());
     schemas.extend(request_schemas::<text::SubmitInput>());

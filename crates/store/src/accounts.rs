@@ -6,6 +6,7 @@ use muster_protocol::{Kudos, Timestamp, UserId, WorkKind};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    Suspicion,
     ledger::{KudosAction, RecordKind},
     text::hex,
 };
@@ -221,6 +222,8 @@ pub struct AccountChanges {
     pub withdraw: Roles,
     /// The whole list of suspicions.
     pub suspicions: Option<Vec<i16>>,
+    /// One more of them.
+    pub suspect: Option<Suspicion>,
     /// Un-pauses all its workers, as trust does.
     pub unpause_workers: bool,
     /// Moves the whole escrow to the spendable pot (counted as `accumulated`), booked under this

@@ -24,6 +24,7 @@ mod reads;
 mod requests;
 mod sql;
 mod store;
+mod suspicion;
 mod text;
 mod webhooks;
 mod workers;
@@ -44,5 +45,6 @@ pub use requests::{
     RequestCreated, StartJobs, StartOutcome, StoredJob, StoredRequest,
 };
 pub use store::Store;
+pub use suspicion::Suspicion;
 pub use webhooks::{NewWebhookDelivery, WebhookDelivery};
 pub use workers::{NewWorker, StoredWorker, WorkerChanges, WorkerCheckIn, WorkerRegistration};

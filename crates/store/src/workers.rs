@@ -4,6 +4,8 @@ use muster_protocol::{Kudos, Timestamp, UserId, WorkKind, WorkerId};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::Suspicion;
+
 /// A worker as stored.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::struct_excessive_bools, reason = "independent switches, as stored")]
@@ -154,4 +156,6 @@ pub struct WorkerChanges {
     pub maintenance_message: Option<Option<String>>,
     /// The whole list of suspicions.
     pub suspicions: Option<Vec<i16>>,
+    /// One more of them.
+    pub suspect: Option<Suspicion>,
 }

@@ -121,6 +121,11 @@ impl AccountCache {
         Ok(Some(self.remember(account)))
     }
 
+    /// The account with a number, if it is in memory.
+    pub(crate) fn peek(&self, id: UserId) -> Option<Caller> {
+        self.by_number.get(&id)
+    }
+
     /// The account with a number.
     pub(crate) async fn get(&self, store: &Store, id: UserId) -> Result<Option<Caller>> {
         if let Some(caller) = self.by_number.get(&id) {

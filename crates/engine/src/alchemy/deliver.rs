@@ -103,6 +103,7 @@ impl Engine {
             earned: reward.to_f64(),
             charge: requester_charge(reward, found.spec.slow_workers).to_f64(),
             speed: Some(self.clock.now().since(found.started).as_secs_f64()),
+            too_fast: false,
             announcement,
             silent: false,
             as_url: true,

@@ -40,6 +40,7 @@ impl Engine {
             name,
             bridge_agent: &input.bridge_agent,
             threads: input.threads,
+            priority_users,
             settings: AlchemySettings::of(&input),
             flaw: None,
         };
@@ -47,11 +48,7 @@ impl Engine {
         if self.is_draining() {
             return Ok(Popped::default());
         }
-        let popping = Popping {
-            present,
-            priority_users,
-            amount: 1,
-        };
+        let popping = Popping { present, amount: 1 };
         let amount = usize::try_from(input.amount).unwrap_or(0).clamp(1, MOST_FORMS);
         let mut forms = Vec::new();
         while forms.len() < amount {

@@ -18,6 +18,9 @@ use crate::{
     live::Delivered,
 };
 
+/// Pixelsteps a second that nobody reaches.
+const FASTEST: f64 = 20e6;
+
 impl Engine {
     /// Accepts a result, pays for it, and tells the worker its reward.
     ///
@@ -41,7 +44,11 @@ impl Engine {
         }
         let result = self.keep_picture(found.id, generation).await?;
         let finishing = self.image_delivery(&found, input, result);
+        let shared = (found.spec.shared && !found.fake).then(|| finishing.delivered.clone());
         let reward = self.finish(&found, &owner, finishing).await?;
+        if let Some(delivered) = shared {
+            self.share(&found, &delivered).await;
+        }
         Ok(Submitted { reward })
     }
 
@@ -98,6 +105,7 @@ impl Engine {
             "request": found.request,
             "kudos": reward,
         });
+        let speed = found.speed(found.things as f64, self.clock.now());
         Finishing {
             delivered: Delivered {
                 result,
@@ -108,7 +116,8 @@ impl Engine {
             reward,
             earned: reward * self.bridge_multiplier(found.worker),
             charge,
-            speed: Some(found.speed(found.things as f64, self.clock.now())),
+            speed: Some(speed),
+            too_fast: speed > FASTEST,
             announcement,
             silent: false,
             as_url: found.spec.r2,

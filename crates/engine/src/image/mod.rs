@@ -2,12 +2,14 @@
 
 mod deliver;
 mod pop;
+mod rate;
 mod reasons;
 mod request;
 mod result;
 mod rules;
 mod seed;
 mod service;
+mod share;
 mod sources;
 mod status;
 mod submit;
@@ -32,6 +34,7 @@ use crate::{
     work::{Columns, Desk, Lease, Names, Work},
     workers::{Service, Serving, Standing},
 };
+pub use rate::RatingService;
 use request::ImageRequest;
 use service::{Derived, ImageSettings};
 

@@ -2,10 +2,11 @@
 
 use muster_dispatch::image::{Capability, Image};
 use muster_protocol::{
-    ReturnCode,
+    RequestId, ReturnCode,
     image::{PopInput, Popped, Skipped},
 };
 use muster_store::Bucket;
+use serde_json::{Map, Value};
 
 use super::{
     service::ImageSettings,
@@ -31,13 +32,14 @@ impl Engine {
         let Some(name) = &input.name else {
             return Err(EngineError::missing("name", "JSON body"));
         };
-        priority_users(&input.priority_usernames, STRANGE, Unprioritised::Ignored)?;
+        let users = priority_users(&input.priority_usernames, STRANGE, Unprioritised::Ignored)?;
         let caller = self.caller(call).await?;
         let (settings, flaw) = ImageSettings::of(&input, &caller, &self.models());
         let introduction = Introduction {
             name,
             bridge_agent: &input.bridge_agent,
             threads: input.threads,
+            priority_users: users,
             settings,
             flaw,
         };
@@ -46,9 +48,9 @@ impl Engine {
             return Ok(Popped::default());
         }
         let strange = Unprioritised::Refused(STRANGE);
+        priority_users(&input.priority_usernames, STRANGE, strange)?;
         let popping = Popping {
             present,
-            priority_users: priority_users(&input.priority_usernames, STRANGE, strange)?,
             amount: input.amount,
         };
         match self.next_jobs(&popping).await? {
@@ -71,6 +73,7 @@ impl Engine {
             model,
             jobs,
             seed,
+            remaining,
             ttl,
         } = handed_out;
         let mut uploads = Vec::with_capacity(jobs.len());
@@ -87,8 +90,12 @@ impl Engine {
             }
             None => WireSources::default(),
         };
+        let mut payload = spec.payload(seed, jobs.len() as u32);
+        if spec.shared {
+            payload.special = Some(compared(request, remaining));
+        }
         Ok(Popped {
-            payload: spec.payload(seed, jobs.len() as u32),
+            payload,
             id: jobs.first().map(|(id, _)| *id),
             ids: jobs.iter().map(|(id, _)| *id).collect(),
             ttl: Some(ttl.as_secs()),
@@ -102,6 +109,16 @@ impl Engine {
             ..Popped::default()
         })
     }
+}
+
+/// Which half of a comparison a job is (spec: image, section 6.1). `remaining`: jobs that were left before.
+fn compared(request: RequestId, remaining: u32) -> Map<String, Value> {
+    let pipeline = format!("pipeline{}", 2 - i64::from(remaining));
+    Map::from_iter([
+        ("model_name".to_owned(), pipeline.as_str().into()),
+        ("pair_id".to_owned(), request.to_string().into()),
+        ("comfy_pipeline".to_owned(), format!("{pipeline}.json").into()),
+    ])
 }
 
 /// How the worker wants its source images.

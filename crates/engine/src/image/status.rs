@@ -9,6 +9,7 @@ use muster_protocol::{
     image::{Generation, GenerationState, Progress, Status},
 };
 use muster_store::Bucket;
+use rand::seq::SliceRandom as _;
 
 use crate::{
     Engine,
@@ -51,6 +52,10 @@ impl Engine {
         let mut generations = Vec::new();
         for (job, delivered) in request.delivered() {
             generations.push(self.generation(request, job, delivered).await?);
+        }
+        if request.spec.shared {
+            // Who compares two must not learn from their order which is which.
+            generations.shuffle(&mut *self.rng.lock());
         }
         Ok(Status {
             generations,

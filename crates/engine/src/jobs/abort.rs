@@ -1,7 +1,7 @@
 //! Jobs that came to nothing: reported by their worker, or out of time (spec: image, sections 9.4 and 12).
 
 use muster_protocol::{JobId, RequestId, Timestamp, WorkerId};
-use muster_store::{FaultJob, FaultOutcome, Tallies, WorkerTally};
+use muster_store::{FaultJob, FaultOutcome, Suspicion, Tallies, WorkerTally};
 
 use crate::{
     Engine,
@@ -89,6 +89,7 @@ impl Engine {
                 let worker = self.workers.get(lost.worker);
                 if worker.is_some_and(|worker| worker.lock().count_abort(now)) {
                     self.put_into_maintenance(lost.worker, DROPPED_TOO_MANY).await?;
+                    self.suspect(lost.worker, Suspicion::TooManyJobsAborted).await?;
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::{str::FromStr, sync::Arc};
 
 use muster_protocol::{JobId, Kudos, RequestId, ReturnCode, Timestamp, UserId, WorkerId};
-use muster_store::{FinishJob, FinishOutcome, JobState, NewWebhookDelivery, Tallies};
+use muster_store::{FinishJob, FinishOutcome, JobState, NewWebhookDelivery, Suspicion, Tallies};
 use serde_json::Value;
 
 use super::settlement::Delivery;
@@ -50,6 +50,8 @@ pub(crate) struct Finishing<W: Work> {
     pub(crate) charge: f64,
     /// What it tells of the worker's speed; `None` if nothing.
     pub(crate) speed: Option<f64>,
+    /// Nobody is that fast.
+    pub(crate) too_fast: bool,
     /// What is announced.
     pub(crate) announcement: Value,
     /// Nothing is announced after all.
@@ -214,11 +216,21 @@ impl Engine {
                     self.announce(found.id);
                 }
                 self.release_when_done::<W>(found.request).await;
+                if finishing.too_fast && !found.fake {
+                    self.suspect_of_speed(found.worker).await;
+                }
                 Ok(reward)
             }
             FinishOutcome::AlreadyFinished { .. } => self.duplicate(found),
             FinishOutcome::AlreadyFaulted => aborted(false),
             FinishOutcome::Unknown => Err(unknown(&found.id.to_string())),
+        }
+    }
+
+    /// The result is paid already, so the worker is not told if this fails.
+    async fn suspect_of_speed(&self, worker: WorkerId) {
+        if let Err(error) = self.suspect(worker, Suspicion::UnreasonablyFast).await {
+            tracing::error!(%error, %worker, "what is held against a worker could not be written down");
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use muster_dispatch::{Reservation, Reserved, Unread};
-use muster_protocol::{JobId, RequestId, ReturnCode, Timestamp, UserId};
+use muster_protocol::{JobId, RequestId, ReturnCode, Timestamp};
 use muster_store::{NewJob, StartJobs, StartOutcome};
 use serde_json::json;
 use uuid::Uuid;
@@ -27,8 +27,6 @@ const MAINTENANCE_FRAGMENT: &str = "maintenance mode";
 /// A worker that asks for work.
 pub(crate) struct Popping<W: Work> {
     pub(crate) present: Present<W>,
-    /// The users whom it serves first.
-    pub(crate) priority_users: Vec<UserId>,
     /// Jobs of one request that it takes at once.
     pub(crate) amount: u32,
 }
@@ -41,6 +39,8 @@ pub(crate) struct HandedOut<W: Work> {
     /// In the order of their ids, which is that of the store for jobs of the same moment.
     pub(crate) jobs: Vec<(JobId, Part)>,
     pub(crate) seed: i64,
+    /// Slots that were left before.
+    pub(crate) remaining: u32,
     pub(crate) ttl: Duration,
 }
 
@@ -84,12 +84,8 @@ impl Engine {
 
     /// Reserves jobs on the board, and tells which parts of their request they are.
     fn reserve<W: Work>(&self, popping: &Popping<W>) -> (Reservation<W::Skipped>, Vec<Part>) {
-        let Popping {
-            present,
-            priority_users,
-            amount,
-        } = popping;
-        let pop = present.pop(*amount, priority_users, self.clock.now());
+        let Popping { present, amount } = popping;
+        let pop = present.pop(*amount, self.clock.now());
         let mut rng = self.rng.lock();
         let mut live = W::desk(self).live.lock();
         let reservation = live.board.reserve(&pop, &mut *rng);
@@ -183,6 +179,7 @@ impl Engine {
             model: reserved.model,
             jobs,
             seed,
+            remaining: slots_left + reserved.slots,
             ttl: lease.ttl,
         }))
     }

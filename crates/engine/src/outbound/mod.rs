@@ -149,6 +149,23 @@ impl Outbound {
         Ok(())
     }
 
+    /// Posts `body` as JSON and reads the answer, whatever its status, all of it within `timeout`.
+    ///
+    /// # Errors
+    /// See [`OutboundError`]; a long answer is cut off.
+    pub async fn ask(
+        &self,
+        url: &str,
+        body: &(impl Serialize + Sync),
+        timeout: Duration,
+    ) -> Result<(StatusCode, Bytes), OutboundError> {
+        const LIMIT: usize = 64 * 1024;
+        let url = self.checked(url)?;
+        let answer = self.http.post(url).timeout(timeout).json(body).send().await?;
+        let status = answer.status();
+        Ok((status, read(answer, LIMIT).await?))
+    }
+
     fn checked(&self, url: &str) -> Result<Url, OutboundError> {
         let url = Url::parse(url.trim()).map_err(|_| OutboundError::BadAddress)?;
         if !is_web(&url) {

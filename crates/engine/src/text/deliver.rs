@@ -3,7 +3,7 @@
 use muster_dispatch::text::Text;
 use muster_kudos::{
     rounding::round1,
-    text::{self, TextJob, Worker},
+    text::{self, Model, TextJob, Worker},
 };
 use muster_protocol::{
     image::{GenerationState, Submitted},
@@ -61,6 +61,7 @@ impl Engine {
             generation_chars: generation.chars().count() as u64,
         };
         let delivered = delivered(input, generation);
+        let model = self.text_models().priced(&found.model);
         let reward = if self.config.matched_targeting && !found.spec.workers.is_empty() {
             text::NAMED_WORKER_REWARD
         } else {
@@ -70,7 +71,7 @@ impl Engine {
                 owner_trusted: owner.is_trusted(),
                 backend_validated: agent.is_some_and(|agent| service::is_validated(&agent)),
             };
-            text::worker_reward(&job, self.text_models().priced(&found.model), worker)
+            text::worker_reward(&job, model, worker)
         };
         let announcement = json!({
             "text": delivered.result,
@@ -85,17 +86,42 @@ impl Engine {
             "kudos": reward,
         });
         let speed = round1(found.speed(job.generated_tokens(), self.clock.now()));
+        let too_fast = is_too_fast(speed, model, &found.model, owner.is_trusted());
         Finishing {
             reward,
             earned: reward,
             charge: text::requester_charge(reward, delivered.censored),
             delivered,
             speed: Some(speed),
+            too_fast,
             announcement,
             silent: false,
             as_url: false,
         }
     }
+}
+
+/// Whether nobody writes so many tokens a second with such a model (spec: text, section A15). Of trusted owners
+/// only what no model does is doubted.
+fn is_too_fast(speed: f64, model: Model, name: &str, owner_trusted: bool) -> bool {
+    const FASTEST: f64 = 150.0;
+    const OF_SIZE: [(f64, f64); 3] = [(70.0, 30.0), (14.0, 100.0), (0.0, FASTEST)];
+    const EXPERTS: f64 = 3.0;
+
+    let of_model = match model {
+        Model::Known { billions } if !owner_trusted => {
+            let limit = OF_SIZE.iter().find(|(size, _)| billions >= *size);
+            let limit = limit.map_or(FASTEST, |(_, limit)| *limit);
+            let limit = if name.contains("8x") {
+                limit * EXPERTS
+            } else {
+                limit
+            };
+            speed > limit
+        }
+        _ => false,
+    };
+    of_model || speed > FASTEST
 }
 
 /// A text as it is kept. Whoever says that it is illegal has that noted down with it.
@@ -140,6 +166,19 @@ mod tests {
             delivered.censored,
             delivered.metadata.len(),
         )
+    }
+
+    #[test]
+    fn nobody_is_faster_than_large_models_are() {
+        let of = |billions, name: &str, speed, trusted| {
+            is_too_fast(speed, Model::Known { billions }, name, trusted)
+        };
+        assert!(of(70.0, "m", 30.1, false) && !of(70.0, "m", 30.0, false));
+        assert!(!of(70.0, "m", 150.0, true) && of(70.0, "m", 150.1, true));
+        assert!(of(14.0, "m", 100.1, false) && !of(13.9, "m", 150.0, false));
+        assert!(!of(70.0, "8x7B", 90.0, false) && of(70.0, "8x7B", 90.1, false));
+        assert!(!is_too_fast(150.0, Model::Unknown, "m", false));
+        assert!(is_too_fast(151.0, Model::Unknown, "m", true));
     }
 
     #[test]

@@ -33,6 +33,7 @@ impl Engine {
             name,
             bridge_agent: &input.bridge_agent,
             threads: input.threads,
+            priority_users: users,
             settings,
             flaw,
         };
@@ -45,7 +46,6 @@ impl Engine {
         prioritised(&nameless, Unprioritised::Refused(INVALID))?;
         let popping = Popping {
             present,
-            priority_users: users,
             amount: input.amount,
         };
         match self.next_jobs(&popping).await? {

@@ -32,6 +32,8 @@ pub(crate) struct Introduction<'a, W: Work> {
     pub(crate) name: &'a str,
     pub(crate) bridge_agent: &'a str,
     pub(crate) threads: u32,
+    /// The users whom it serves first.
+    pub(crate) priority_users: Vec<UserId>,
     pub(crate) settings: W::Settings,
     /// What is wrong with the settings. A new worker exists all the same, but gets nothing.
     pub(crate) flaw: Option<EngineError>,
@@ -42,6 +44,7 @@ pub(crate) struct Present<W: Work> {
     pub(crate) worker: SharedWorker,
     pub(crate) id: WorkerId,
     owner: UserId,
+    priority_users: Arc<[UserId]>,
     models: Names,
     pub(crate) offer: W::Offer,
 }
@@ -53,18 +56,13 @@ impl<W: Work> Present<W> {
     }
 
     /// The worker's question to the board.
-    pub(crate) fn pop<'a>(
-        &'a self,
-        amount: u32,
-        priority_users: &'a [UserId],
-        now: Timestamp,
-    ) -> Pop<'a, W::Offer> {
+    pub(crate) fn pop(&self, amount: u32, now: Timestamp) -> Pop<'_, W::Offer> {
         Pop {
             worker: self.id,
             owner: self.owner,
             models: &self.models,
             amount,
-            priority_users,
+            priority_users: &self.priority_users,
             offer: &self.offer,
             now,
         }
@@ -216,11 +214,15 @@ impl Engine {
             worker.last_reward_uptime = worker.uptime;
         }
         worker.owner_trusted = caller.is_trusted();
+        let other_users = *worker.priority_users != *introduction.priority_users;
+        if other_users {
+            worker.priority_users = introduction.priority_users.into();
+        }
         worker.threads = introduction.threads;
         worker.address = Some(call.address.to_string());
         worker.last_check_in = now;
         worker.dirty = true;
-        if changed || !was_online {
+        if changed || other_users || !was_online {
             self.workers.note_change();
         }
         let (offer, models) = worker.offer::<W>()?;
@@ -228,6 +230,7 @@ impl Engine {
             worker: Arc::clone(shared),
             id: worker.id,
             owner: worker.owner,
+            priority_users: Arc::clone(&worker.priority_users),
             models,
             offer,
         })

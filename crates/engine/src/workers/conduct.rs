@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use muster_protocol::{Timestamp, WorkerId};
-use muster_store::WorkerChanges;
+use muster_protocol::{Timestamp, UserId, WorkerId};
+use muster_store::{AccountChanges, Suspicion, WorkerChanges};
 
 use super::registry::Worker;
 use crate::{Engine, error::Result};
 
+/// Reasons for suspicion from which on a worker whose owner is not trusted is paused.
+const SUSPICIOUS: usize = 5;
 /// The time within which dropped jobs are counted together.
 const ABORT_WINDOW: Duration = Duration::from_hours(1);
 
@@ -57,6 +59,65 @@ impl Engine {
         }
         self.workers.note_change();
         tracing::warn!(worker = %id, "a worker was put into maintenance mode");
+        Ok(())
+    }
+
+    /// Holds something against a worker and its owner. A worker that has become suspicious, and whose owner is
+    /// not trusted, is paused: it gets decoys until a moderator has looked at it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(crate) async fn suspect(&self, id: WorkerId, reason: Suspicion) -> Result<()> {
+        let Some(worker) = self.workers.get(id) else {
+            return Ok(());
+        };
+        if worker.lock().suspicions >= Suspicion::MOST {
+            return Ok(());
+        }
+        let changes = WorkerChanges {
+            suspect: Some(reason),
+            ..WorkerChanges::default()
+        };
+        let stored = self.store.journal().set_worker(id, changes).await?;
+        let level = stored.suspicions.len();
+        let (owner, paused) = {
+            let mut worker = worker.lock();
+            worker.suspicions = level;
+            (worker.owner, worker.paused)
+        };
+        tracing::warn!(worker = %id, ?reason, level, "a worker is suspicious");
+        let trusted = self.suspect_account(owner, reason).await?;
+        if level >= SUSPICIOUS && !trusted && !paused {
+            self.pause(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Holds something against an account. Answers whether it is trusted all the same.
+    async fn suspect_account(&self, id: UserId, reason: Suspicion) -> Result<bool> {
+        if id.is_anonymous() {
+            return Ok(false);
+        }
+        let changes = AccountChanges {
+            suspect: Some(reason),
+            ..AccountChanges::default()
+        };
+        let journal = self.store.journal();
+        let account = journal.set_account(id, changes, self.clock.now()).await?;
+        Ok(self.accounts.remember(account).is_trusted())
+    }
+
+    async fn pause(&self, id: WorkerId) -> Result<()> {
+        let changes = WorkerChanges {
+            paused: Some(true),
+            ..WorkerChanges::default()
+        };
+        self.store.journal().set_worker(id, changes).await?;
+        if let Some(worker) = self.workers.get(id) {
+            worker.lock().paused = true;
+        }
+        self.workers.note_change();
+        tracing::warn!(worker = %id, "a suspicious worker was paused");
         Ok(())
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct OnlineWorker<W: Work> {
     owner: UserId,
     speed: f64,
     models: Names,
+    priority_users: Arc<[UserId]>,
     offer: W::Offer,
 }
 
@@ -46,7 +47,7 @@ impl<W: Work> OnlineWorker<W> {
             owner: self.owner,
             models: &self.models,
             amount: 1,
-            priority_users: &[],
+            priority_users: &self.priority_users,
             offer: &self.offer,
             now,
         }
@@ -86,6 +87,7 @@ impl<W: Work> Online<W> {
                 owner: worker.owner,
                 speed: worker.speed(),
                 models,
+                priority_users: Arc::clone(&worker.priority_users),
                 offer,
             });
         }

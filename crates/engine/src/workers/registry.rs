@@ -55,6 +55,8 @@ pub(crate) struct Worker {
     pub(crate) address: Option<String>,
     pub(crate) bridge_agent: String,
     pub(crate) threads: u32,
+    /// The users whom it serves first, as its latest pop named them.
+    pub(crate) priority_users: Arc<[UserId]>,
     pub(crate) service: Service,
     pub(crate) owner_trusted: bool,
     pub(crate) maintenance: bool,
@@ -64,6 +66,8 @@ pub(crate) struct Worker {
     pub(crate) last_reward_uptime: Duration,
     pub(crate) aborted_jobs: i32,
     pub(crate) last_aborted_job: Option<Timestamp>,
+    /// How many reasons for suspicion there are.
+    pub(crate) suspicions: usize,
     /// Things a second of the latest deliveries.
     samples: VecDeque<f64>,
     speed: Option<f64>,
@@ -86,6 +90,7 @@ impl Worker {
             address: stored.ip,
             bridge_agent: stored.bridge_agent,
             threads: stored.threads.max(1).unsigned_abs(),
+            priority_users: Arc::default(),
             service,
             owner_trusted: false,
             maintenance: stored.maintenance,
@@ -95,6 +100,7 @@ impl Worker {
             last_reward_uptime: seconds(stored.last_reward_uptime),
             aborted_jobs: stored.aborted_jobs,
             last_aborted_job: stored.last_aborted_job,
+            suspicions: stored.suspicions.len(),
             samples: stored.speed.into_iter().collect(),
             speed: stored.speed,
             dirty: false,

@@ -17,6 +17,7 @@ pub mod features;
 mod job;
 pub mod network;
 mod pricing;
+pub mod rating;
 pub mod settlement;
 pub mod upfront;
 

@@ -4,7 +4,7 @@ use std::{fs::File, path::Path, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use muster_engine::{
-    EngineConfig, ModelReference, ModelSource, Parts, Reference, SystemClock, TextModels,
+    EngineConfig, ModelReference, ModelSource, Parts, RatingService, Reference, SystemClock, TextModels,
     outbound::{Outbound, Reach},
 };
 use muster_kudos::image::{ImagePricing, PricingNetwork};
@@ -53,6 +53,7 @@ pub(super) async fn open(
         text_models,
         pricing,
         outbound: outbound(settings)?,
+        ratings: ratings(settings)?,
     })
 }
 
@@ -73,6 +74,15 @@ fn outbound(settings: &Settings) -> anyhow::Result<Outbound> {
         Reach::Public
     };
     Outbound::new(reach).context("the system's certificates cannot be loaded")
+}
+
+/// Where ratings go, if the operator says so.
+fn ratings(settings: &Settings) -> anyhow::Result<Option<RatingService>> {
+    let Some(url) = settings.ratings_url.clone() else {
+        return Ok(None);
+    };
+    let outbound = Outbound::new(Reach::Anywhere).context("the system's certificates cannot be loaded")?;
+    Ok(Some(RatingService { url, outbound }))
 }
 
 /// Where models are described, if the operator says so.

@@ -8,7 +8,10 @@ use axum::{
 use muster_engine::{Call, Submission};
 use muster_protocol::{
     RequestError, RequestValidationError,
-    image::{PopInput, Popped, Progress, RequestAccepted, RequestInput, Status, SubmitInput, Submitted},
+    image::{
+        PopInput, Popped, Progress, RatingInput, RequestAccepted, RequestInput, Status, SubmitInput,
+        Submitted,
+    },
 };
 
 use crate::{
@@ -112,6 +115,36 @@ pub(crate) async fn cancel(
 ) -> Result<Json<Status>, ApiError> {
     Ok(Json(
         to_the_end(async move { state.engine.cancel_image_request(&id).await }).await??,
+    ))
+}
+
+/// Rate shared pictures
+///
+/// The rating is passed on to a rating service, and the requester is awarded kudos for it.
+#[utoipa::path(
+    post, path = "/v2/generate/rate/{id}", operation_id = "post_aesthetics", tag = "v2",
+    params(("id" = String, Path, description = "The request")),
+    request_body = RatingInput,
+    responses(
+        (status = 200, description = "Passed on", body = Submitted),
+        (status = 400, description = "The body does not fit, or a rule forbids it", body = RequestError),
+        (status = 404, description = "No such request", body = RequestError),
+    )
+)]
+pub(crate) async fn rate(
+    State(state): State<AppState>,
+    ClientAddress(address): ClientAddress,
+    Path(id): Path<String>,
+    ClientAgent(client_agent): ClientAgent,
+    ValidBody(input): ValidBody<RatingInput>,
+) -> Result<Json<Submitted>, ApiError> {
+    let call = Call {
+        api_key: None,
+        client_agent,
+        address,
+    };
+    Ok(Json(
+        to_the_end(async move { state.engine.rate_images(&call, &id, input).await }).await??,
     ))
 }
 

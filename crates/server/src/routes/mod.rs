@@ -18,8 +18,8 @@ use axum::{
 use crate::{
     AppState, description,
     http::rate_limit::{
-        DEFAULT, GENERATE_ASYNC, GENERATE_CHECK, GENERATE_STATUS, INTERROGATE_STATUS, POP_AND_SUBMIT,
-        RateLimiter, TEXT_STATUS,
+        DEFAULT, GENERATE_ASYNC, GENERATE_CHECK, GENERATE_RATE, GENERATE_STATUS, INTERROGATE_STATUS,
+        POP_AND_SUBMIT, RateLimiter, TEXT_STATUS,
     },
 };
 
@@ -51,6 +51,10 @@ pub(crate) fn all(limiter: &RateLimiter) -> Router<AppState> {
         .route(
             "/api/v2/generate/submit",
             post(generate::deliver).route_layer(limiter.layer(POP_AND_SUBMIT)),
+        )
+        .route(
+            "/api/v2/generate/rate/{id}",
+            post(generate::rate).route_layer(limiter.layer(GENERATE_RATE)),
         )
         .route(
             "/api/v2/generate/text/async",

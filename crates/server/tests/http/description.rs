@@ -44,6 +44,7 @@ async fn every_operation_is_there() {
         "post /v2/dev/test-user",
         "post /v2/generate/async",
         "post /v2/generate/pop",
+        "post /v2/generate/rate/{id}",
         "post /v2/generate/submit",
         "post /v2/generate/text/async",
         "post /v2/generate/text/pop",

@@ -3,7 +3,7 @@
 use muster_protocol::{Kudos, UserId};
 use muster_store::{
     AccountChanges, ApiKeyHash, EventKind, JournalError, KudosAction, LedgerEvent, Role, Roles, SetBalance,
-    SystemAccount, Tallies,
+    Suspicion, SystemAccount, Tallies,
 };
 use serde_json::json;
 
@@ -114,7 +114,8 @@ async fn changes_leave_the_rest_alone(db: &TestDb) {
         contact: Some(Some("a\0b@example.org".to_owned())),
         usage_multiplier: Some(0.5),
         monthly_kudos: Some(kudos(300)),
-        suspicions: Some(vec![8, 5, 5]),
+        suspicions: Some(vec![8, 5]),
+        suspect: Some(Suspicion::UnreasonablyFast),
         grant: Roles::of(&[Role::Service, Role::Flagged]),
         ..AccountChanges::default()
     };

@@ -1,7 +1,7 @@
 //! Workers: registration, check-ins, changes.
 
 use muster_protocol::{Kudos, UserId, WorkKind, WorkerId};
-use muster_store::{JournalError, WorkerChanges, WorkerRegistration};
+use muster_store::{JournalError, Suspicion, WorkerChanges, WorkerRegistration};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -105,6 +105,7 @@ async fn owners_change_their_workers(db: &TestDb) {
         team: Some(Some(team)),
         maintenance: Some(true),
         suspicions: Some(vec![9]),
+        suspect: Some(Suspicion::UnreasonablyFast),
         ..WorkerChanges::default()
     };
     let (after, ()) = tokio::join!(
@@ -130,7 +131,7 @@ async fn owners_change_their_workers(db: &TestDb) {
     let stored = store.worker(one.state.worker).await.unwrap().unwrap();
     assert_eq!(
         (stored.info.as_deref(), stored.suspicions),
-        (Some("in the cellar"), vec![9])
+        (Some("in the cellar"), vec![9, 5])
     );
     assert_eq!(stored.last_check_in, at(60));
     let taken = WorkerChanges {

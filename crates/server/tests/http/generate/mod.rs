@@ -13,6 +13,7 @@ mod pop_matching;
 mod pop_order;
 mod pop_post;
 mod pop_registration;
+mod rate_post;
 mod status_delete;
 mod status_get;
 mod submit_faults;

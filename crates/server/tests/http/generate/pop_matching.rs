@@ -348,3 +348,33 @@ async fn a_new_model_reference_counts_at_once() {
     let popped = server.pop(&owner, &changed(worker("Keeper"), new)).await.ok(200);
     assert_eq!(popped["model"], "Brand new");
 }
+
+#[tokio::test]
+async fn whoever_cannot_pay_now_is_told_so_unless_the_worker_knows_them() {
+    let server = TestServer::start().await;
+    let owner = server.trusted("owner", 0).await.api_key;
+    let poor = server.user("poor", 0).await;
+    let careful = changed(worker("Keeper"), json!({"require_upfront_kudos": true}));
+    server.pop(&owner, &careful).await.ok(200);
+    let ask = async || {
+        let accepted = server
+            .post("/api/v2/generate/async", &poor.api_key, &plain_request())
+            .await
+            .ok(202);
+        let path = format!("/api/v2/generate/status/{}", accepted["id"].as_str().unwrap());
+        let status = server.delete(&path).await.ok(200);
+        (accepted["message"].clone(), status["is_possible"] == true)
+    };
+    let (message, possible) = ask().await;
+    assert!(
+        message
+            .as_str()
+            .unwrap()
+            .contains("kudos that its requester does not have (1)"),
+        "{message}"
+    );
+    assert!(!possible);
+    let known = json!({"priority_usernames": [poor.alias]});
+    server.pop(&owner, &changed(careful, known)).await.ok(200);
+    assert_eq!(ask().await, (json!(null), true));
+}

@@ -11,7 +11,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use home::Home;
 use muster_engine::{
-    Engine, EngineConfig, ManualClock, ModelReference, Parts, TextModels,
+    Engine, EngineConfig, ManualClock, ModelReference, Parts, RatingService, TextModels,
     outbound::{Outbound, Reach},
 };
 use muster_kudos::image::ImagePricing;
@@ -39,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) public_url: Option<&'static str>,
     /// Where webhooks and source images may be.
     pub(crate) reach: Reach,
+    /// Where ratings go.
+    pub(crate) ratings: Option<String>,
 }
 
 impl Default for Setup {
@@ -54,6 +56,7 @@ impl Default for Setup {
             trusted_hops: 0,
             public_url: None,
             reach: Reach::Public,
+            ratings: None,
         }
     }
 }
@@ -190,6 +193,10 @@ impl TestServer {
             text_models: TextModels::bundled().clone(),
             pricing: ImagePricing::bundled(),
             outbound: Outbound::new(setup.reach).unwrap(),
+            ratings: setup.ratings.map(|url| RatingService {
+                url,
+                outbound: Outbound::new(Reach::Anywhere).unwrap(),
+            }),
         };
         let engine = Engine::start(parts).await.unwrap();
         let config = ServerConfig {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{SUBMIT, accepted, deliver, pop, popped, status};
-use crate::support::{ANONYMOUS, TestServer};
+use crate::support::{ANONYMOUS, TestServer, number};
 
 /// A server, the key of a worker's owner, a request and its job.
 async fn with_job() -> (TestServer, String, String, String) {
@@ -172,6 +172,56 @@ async fn bodies_of_another_shape_are_invalid() {
     assert_eq!(missing.invalid(), ["id"]);
 }
 
+/// Has a text of 400 tokens delivered after a second.
+async fn hasty(server: &TestServer, owner: &str) -> String {
+    let request = accepted(server, ANONYMOUS, json!({"params": {"max_length": 400}})).await;
+    let job = popped(server, owner).await;
+    server.advance(1).await;
+    deliver(server, owner, &job, json!({"generation": "x".repeat(1600)}))
+        .await
+        .ok(200);
+    request
+}
+
+#[tokio::test]
+async fn a_worker_that_is_too_fast_to_be_true_is_paused() {
+    let server = TestServer::start().await;
+    let owner = server.user("owner", 100).await;
+    for _ in 0..5 {
+        hasty(&server, &owner.api_key).await;
+    }
+    let workers = server.engine.store().workers().await.unwrap();
+    assert_eq!(
+        (workers[0].paused, workers[0].suspicions.as_slice()),
+        (true, &[5; 5][..])
+    );
+    let account = server
+        .engine
+        .store()
+        .account(number(&owner))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(account.suspicions, [5; 5]);
+    // From now on it gets decoys.
+    let request = hasty(&server, &owner.api_key).await;
+    assert_eq!(status(&server, &request).await["waiting"], 1);
+    let workers = server.engine.store().workers().await.unwrap();
+    assert_eq!(workers[0].suspicions.len(), 5);
+}
+
+#[tokio::test]
+async fn a_trusted_owners_worker_is_not_paused() {
+    let server = TestServer::start().await;
+    let owner = server.trusted("owner", 100).await;
+    for _ in 0..6 {
+        let request = hasty(&server, &owner.api_key).await;
+        assert_eq!(status(&server, &request).await["finished"], 1);
+    }
+    let workers = server.engine.store().workers().await.unwrap();
+    assert_eq!((workers[0].paused, workers[0].suspicions.len()), (false, 6));
+}
+
 #[tokio::test]
 async fn workers_that_drop_too_much_are_put_into_maintenance() {
     let server = TestServer::start().await;
@@ -187,4 +237,6 @@ async fn workers_that_drop_too_much_are_put_into_maintenance() {
     pop(&server, &owner, json!({}))
         .await
         .refused(403, "WorkerMaintenance");
+    let workers = server.engine.store().workers().await.unwrap();
+    assert_eq!(workers[0].suspicions, [9]);
 }

@@ -269,5 +269,8 @@ fn change_row(row: &mut user::Model, changes: &AccountChanges) {
     if let Some(suspicions) = &changes.suspicions {
         row.suspicions = json!(suspicions);
     }
+    if let Some(suspicion) = changes.suspect {
+        suspicion.add_to(&mut row.suspicions);
+    }
     row.roles = (Roles::from_bits(row.roles).bits() & !changes.withdraw.bits()) | changes.grant.bits();
 }

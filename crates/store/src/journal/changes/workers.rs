@@ -171,6 +171,9 @@ fn change_row(row: &mut worker::Model, changes: &WorkerChanges) {
     if let Some(suspicions) = &changes.suspicions {
         row.suspicions = json!(suspicions);
     }
+    if let Some(suspicion) = changes.suspect {
+        suspicion.add_to(&mut row.suspicions);
+    }
 }
 
 /// A worker is deleted.
