@@ -15,6 +15,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use muster_dispatch::{
     Blacklist, Board, Pop, Reservation, Ticket, WorkerList,
     image::{BridgeAgent, Demand, HostedModels, Image, NamedModels, Offer, Skipped},
+    makes_possible, obstacles,
 };
 use muster_protocol::{
     Kudos, RequestId, Timestamp, UserId, WorkerId,
@@ -269,6 +270,41 @@ fn everyday(c: &mut Criterion) {
             });
         });
     }
+}
+
+/// Why a request is not served, asked of 300 workers that all forbid words and refuse it for three reasons.
+fn why_not(c: &mut Criterion) {
+    let workers: Vec<Worker> = (0..300)
+        .map(|number| {
+            Worker::with(|it| {
+                it.offer.max_pixels = 1;
+                it.offer.allow_lora = false;
+                forbid_words(it, number);
+            })
+        })
+        .collect();
+    let mut tickets = mixed(1);
+    let ticket = &mut tickets[0];
+    ticket.demand.loras = true;
+    assert!(
+        workers
+            .iter()
+            .all(|worker| obstacles::<Image>(ticket, &worker.pop()).len() >= 3)
+    );
+    c.bench_function("why not/300 workers/whether", |b| {
+        b.iter(|| {
+            let possible = |worker: &Worker| makes_possible::<Image>(ticket, &worker.pop()).is_ok();
+            workers.iter().any(possible)
+        });
+    });
+    c.bench_function("why not/300 workers/all reasons", |b| {
+        b.iter(|| {
+            let reasons = workers
+                .iter()
+                .map(|worker| obstacles::<Image>(ticket, &worker.pop()).len());
+            reasons.sum::<usize>()
+        });
+    });
 }
 
 /// A queue that hurts, and the worker that it hurts.
@@ -527,6 +563,6 @@ fn quick() -> Criterion {
 criterion_group! {
     name = benches;
     config = quick();
-    targets = everyday, nothing, first_look, last
+    targets = everyday, why_not, nothing, first_look, last
 }
 criterion_main!(benches);

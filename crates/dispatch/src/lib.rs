@@ -29,7 +29,7 @@ mod ticket;
 mod timer;
 mod words;
 
-pub use board::{Board, could_serve, makes_possible};
+pub use board::{Board, could_serve, makes_possible, obstacles};
 pub use eta::{Waiting, wait_time};
 pub use kind::{Abilities, Counts, Kind, Needs, Refusal, Rejections, Traits};
 pub use order::OrderKey;

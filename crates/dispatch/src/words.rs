@@ -85,8 +85,11 @@ impl PartialEq for Blacklist {
 
 impl Eq for Blacklist {}
 
-/// Lists whose verdicts are remembered at the same time.
-const LISTS: usize = 256;
+/// Bytes that may be spent on remembering verdicts: those of 600 lists over 100,000 prompts, or of tens of
+/// thousands over a few.
+const MEMORY: usize = 16 << 20;
+/// What a list costs besides its verdicts.
+const LIST: usize = 256;
 /// How many changed prompts are remembered for lists that are not in use.
 const CHANGES: usize = 1 << 16;
 /// Bytes of prompts that one search reads by itself: some hundred prompts of the usual length.
@@ -105,6 +108,8 @@ pub(crate) struct WordMemory {
     dropped: u64,
     /// Counts uses, to tell which list was used least recently.
     uses: u64,
+    /// Bytes spent on the lists.
+    bytes: usize,
 }
 
 /// What is known of one list.
@@ -157,10 +162,7 @@ impl WordMemory {
     pub(crate) fn take(&mut self, list: &Arc<Blacklist>) -> Verdicts {
         self.uses += 1;
         let end = self.dropped + self.changes.len() as u64;
-        let known = self
-            .lists
-            .remove(&list.hash)
-            .filter(|verdicts| *verdicts.list == **list);
+        let known = self.forget(list.hash).filter(|verdicts| *verdicts.list == **list);
         let mut verdicts = known.unwrap_or_else(|| Verdicts {
             list: Arc::clone(list),
             known: Known::default(),
@@ -199,18 +201,26 @@ impl WordMemory {
         self.give_back(verdicts);
     }
 
-    /// Puts back what is known of a list. The list used least recently may be forgotten for it.
+    /// Puts back what is known of a list. Those used least recently may be forgotten for it.
     pub(crate) fn give_back(&mut self, verdicts: Verdicts) {
-        if self.lists.len() >= LISTS
+        let bytes = verdicts.bytes();
+        while self.bytes + bytes > MEMORY
             && let Some(oldest) = self
                 .lists
                 .iter()
                 .min_by_key(|(_, list)| list.used)
                 .map(|(&hash, _)| hash)
         {
-            self.lists.remove(&oldest);
+            self.forget(oldest);
         }
+        self.bytes += bytes;
         self.lists.insert(verdicts.list.hash, verdicts);
+    }
+
+    fn forget(&mut self, hash: u64) -> Option<Verdicts> {
+        let verdicts = self.lists.remove(&hash)?;
+        self.bytes -= verdicts.bytes();
+        Some(verdicts)
     }
 
     /// Says that the prompt of a slot is another one from now on.
@@ -255,6 +265,10 @@ impl Verdicts {
         let found = self.list.matches(prompt);
         self.known.set(slot, found);
         Some(found)
+    }
+
+    fn bytes(&self) -> usize {
+        LIST + self.known.0.len() * size_of::<u64>()
     }
 
     /// Whether as many prompts were put aside as are handed out at once.
@@ -402,12 +416,23 @@ mod tests {
 
     #[test]
     fn the_list_used_least_recently_is_forgotten() {
+        // Each takes a quarter of the memory, and a little more.
+        const SLOT: u32 = (MEMORY / 4 / size_of::<u64>() * 32) as u32;
         let mut memory = WordMemory::default();
-        for number in 0..=LISTS {
-            let verdicts = memory.take(&Arc::new(Blacklist::new([format!("word {number}")])));
+        for number in 0..5 {
+            let mut verdicts = memory.take(&Arc::new(Blacklist::new([format!("word {number}")])));
+            look(&mut verdicts, SLOT, "a cat");
             memory.give_back(verdicts);
         }
-        assert_eq!(memory.lists.len(), LISTS);
-        assert!(!memory.lists.contains_key(&Blacklist::new(["word 0"]).hash));
+        assert_eq!(memory.lists.len(), 3);
+        assert!(!memory.lists.contains_key(&Blacklist::new(["word 1"]).hash));
+        assert_eq!(
+            memory.bytes,
+            memory.lists.values().map(Verdicts::bytes).sum::<usize>()
+        );
+        for number in 0..5 {
+            drop(memory.take(&Arc::new(Blacklist::new([format!("word {number}")]))));
+        }
+        assert_eq!(memory.bytes, 0);
     }
 }

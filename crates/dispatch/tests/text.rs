@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use muster_dispatch::{
-    Board, Pop, Reservation, Ticket, WorkerList, could_serve, makes_possible,
+    Board, Pop, Reservation, Ticket, WorkerList, could_serve, makes_possible, obstacles,
     text::{Demand, Offer, SkipReason, Skipped, Text},
 };
 use muster_protocol::{RequestId, Timestamp, UserId, WorkerId};
@@ -195,6 +195,11 @@ proptest! {
     fn a_request_is_possible_if_some_worker_fits(ticket in ticket(), worker in worker()) {
         prop_assert_eq!(makes_possible::<Text>(&ticket, &worker.pop()).is_ok(), fits(&ticket, &worker));
         prop_assert_eq!(could_serve::<Text>(&ticket, &worker.pop()).is_ok(), fits(&ticket, &worker));
+        let obstacles = obstacles::<Text>(&ticket, &worker.pop());
+        match makes_possible::<Text>(&ticket, &worker.pop()) {
+            Ok(()) => prop_assert_eq!(obstacles, []),
+            Err(first) => prop_assert!(obstacles.contains(&first), "{:?} is not in {:?}", first, obstacles),
+        }
     }
 }
 

@@ -35,7 +35,7 @@ use crate::{
 };
 
 use search::Outcome;
-pub use search::{could_serve, makes_possible};
+pub use search::{could_serve, makes_possible, obstacles};
 use users::{UserNumber, Users};
 use waiting::SharedLanes;
 use workers::Workers;

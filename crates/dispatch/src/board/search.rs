@@ -49,6 +49,46 @@ pub fn makes_possible<K: Kind>(
     })
 }
 
+/// All that keeps the worker from making the request possible, where [`makes_possible`] tells what comes
+/// first. Nothing, if it does make it possible. Slower: every need and the whole prompt are looked at.
+pub fn obstacles<K: Kind>(ticket: &Ticket<K::Demand>, pop: &Pop<'_, K::Offer>) -> Vec<K::SkipReason> {
+    let abilities = K::abilities(pop.offer, pop.models);
+    let mut traits = K::traits_of(&ticket.demand, ticket.models.is_empty());
+    traits.needs &= !K::NOT_FOR_AVAILABILITY;
+    let foreign = ticket.requester != pop.owner;
+    let refusals = [
+        (foreign && abilities.decoys, Refusal::Paused),
+        (foreign && abilities.own_only, Refusal::Maintenance),
+        (!ticket.workers.admits(pop.worker), Refusal::WorkerList),
+        (offers_no_model(ticket, pop), Refusal::Models),
+        (traits.size > abilities.max_size, Refusal::Size),
+    ];
+    let refusals = refusals.into_iter().filter(|(refused, _)| *refused);
+    let mut reasons: Vec<K::SkipReason> = refusals.map(|(_, refusal)| K::refusal(refusal)).collect();
+    let mut missing = traits.needs & !abilities.accepts;
+    if traits.effort > abilities.max_effort {
+        missing |= K::EFFORT;
+    }
+    if K::blacklist(pop.offer).is_some_and(|list| list.matches(K::prompt(&ticket.demand))) {
+        missing |= K::WORDS;
+    }
+    if abilities.upfront
+        && !pop.priority_users.contains(&ticket.requester)
+        && K::upfront(&ticket.demand).is_some_and(|(price, available)| available < price)
+    {
+        missing |= K::UPFRONT;
+    }
+    while missing != 0 {
+        reasons.push(K::reason(missing.trailing_zeros()));
+        missing &= missing - 1;
+    }
+    reasons
+}
+
+fn offers_no_model<D, O>(ticket: &Ticket<D>, pop: &Pop<'_, O>) -> bool {
+    !ticket.models.is_empty() && !ticket.models.iter().any(|model| pop.models.contains(model))
+}
+
 fn judge_available<K: Kind>(
     ticket: &Ticket<K::Demand>,
     pop: &Pop<'_, K::Offer>,
@@ -76,7 +116,7 @@ fn judge_ticket<K: Kind>(
         Some(Refusal::Maintenance)
     } else if !ticket.workers.admits(pop.worker) {
         Some(Refusal::WorkerList)
-    } else if !ticket.models.is_empty() && !ticket.models.iter().any(|model| pop.models.contains(model)) {
+    } else if offers_no_model(ticket, pop) {
         Some(Refusal::Models)
     } else if traits.size > abilities.max_size {
         Some(Refusal::Size)

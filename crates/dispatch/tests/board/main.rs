@@ -11,6 +11,7 @@ use std::sync::Arc;
 use muster_dispatch::{
     Blacklist, Board, Due, Reservation, could_serve,
     image::{Image, Skipped},
+    makes_possible, obstacles,
 };
 use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId};
 use naive::{Job, Naive};
@@ -262,6 +263,14 @@ impl Pair {
         let id = self.some_request(rng);
         let possible = self.board.is_possible(id, [worker.pop(self.now)]);
         assert_eq!(possible, self.naive.is_possible(id, &worker), "{id} {worker:?}");
+        if let Some(ticket) = self.board.get(id) {
+            let pop = worker.pop(self.now);
+            let all = obstacles::<Image>(ticket, &pop);
+            match makes_possible::<Image>(ticket, &pop) {
+                Ok(()) => assert_eq!(all, []),
+                Err(first) => assert!(all.contains(&first), "{first} is not in {all:?}"),
+            }
+        }
         for number in 0..=self.requests {
             let id = request_id(number);
             assert_eq!(self.board.place(id), self.naive.place(id), "place of {id}");

@@ -1,8 +1,12 @@
 //! Whether any worker that is online can serve a request, and if not, what stands in the way.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
-use muster_dispatch::{Ticket, makes_possible};
+use muster_dispatch::{Ticket, makes_possible, obstacles};
 use muster_protocol::{RequestId, Timestamp};
 
 use crate::{Engine, live::LiveRequest, work::Work};
@@ -10,48 +14,74 @@ use crate::{Engine, live::LiveRequest, work::Work};
 /// How long it is remembered whether a request can be served.
 const VERDICT_SECONDS: u64 = 60;
 
-/// Why nobody serves a request: how many of the workers that are online refuse it, by what the first reason of
-/// each is in words.
+/// Why nobody serves a request: what the workers that are online refuse it for, in words.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Obstacles {
     online: usize,
-    by_words: BTreeMap<String, usize>,
+    /// Those of them that serve its models.
+    suitable: usize,
+    by_words: BTreeMap<String, Refusals>,
+}
+
+/// How many workers refuse a request for something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Refusals {
+    workers: usize,
+    /// Those that refuse it for nothing else.
+    alone: usize,
 }
 
 impl Obstacles {
     /// Counts a worker that refuses the request; without words if it serves none of its models.
-    fn count(&mut self, words: Option<String>) {
+    fn count(&mut self, words: Option<BTreeSet<String>>) {
         self.online += 1;
-        if let Some(words) = words {
-            *self.by_words.entry(words).or_default() += 1;
+        let Some(words) = words else { return };
+        self.suitable += 1;
+        let alone = usize::from(words.len() == 1);
+        for words in words {
+            let refusals = self.by_words.entry(words).or_default();
+            refusals.workers += 1;
+            refusals.alone += alone;
         }
     }
 
-    /// The obstacles in a sentence, those that concern most workers first.
+    /// The obstacles in a sentence. What stands in the way alone comes first: without that, the request would
+    /// be served.
     fn describe<M: AsRef<str>>(&self, models: &[M]) -> String {
         const TOLD: usize = 3;
         if self.online == 0 {
             return "No worker is online.".to_owned();
         }
-        if self.by_words.is_empty() {
+        if self.suitable == 0 {
             return match models {
                 [] => "No worker that is online serves any model.".to_owned(),
                 [model] => format!("No worker that is online serves the model {}.", model.as_ref()),
                 _ => "No worker that is online serves one of the models.".to_owned(),
             };
         }
-        let mut reasons: Vec<(&String, &usize)> = self.by_words.iter().collect();
-        reasons.sort_by_key(|(_, workers)| Reverse(**workers));
-        let suitable: usize = self.by_words.values().sum();
+        let mut reasons: Vec<(&String, &Refusals)> = self.by_words.iter().collect();
+        reasons.sort_by_key(|(_, refusals)| Reverse((refusals.alone, refusals.workers)));
         let told: Vec<String> = reasons
             .iter()
             .take(TOLD)
-            .map(|(words, workers)| format!("{words} ({workers})"))
+            .map(|(words, refusals)| format!("{words} ({refusals})"))
             .collect();
         format!(
-            "Of the workers that are online, {suitable} serve its models, but refuse it for {}.",
+            "Of the workers that are online, {} serve its models, but refuse it for {}.",
+            self.suitable,
             told.join(", ")
         )
+    }
+}
+
+impl fmt::Display for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { workers, alone } = *self;
+        match alone {
+            0 => write!(f, "{workers}, among other things"),
+            _ if alone == workers => write!(f, "{workers}"),
+            _ => write!(f, "{workers}, {alone} of them for nothing else"),
+        }
     }
 }
 
@@ -106,16 +136,26 @@ impl Engine {
         verdict
     }
 
-    /// What stands in the way of each worker that is online, unless one can serve the request.
+    /// What stands in the way of the workers that are online, unless one can serve the request.
     fn obstacles<W: Work>(&self, ticket: &Ticket<W::Demand>, now: Timestamp) -> Result<(), Obstacles> {
-        let mut obstacles = Obstacles::default();
-        for worker in &self.online::<W>(now).workers {
-            match makes_possible::<W>(ticket, &worker.pop(now)) {
-                Ok(()) => return Ok(()),
-                Err(reason) => obstacles.count(W::refusal_words(reason, &ticket.demand)),
-            }
+        let online = self.online::<W>(now);
+        // Most requests are possible, and that is quickly found out.
+        if online
+            .workers
+            .iter()
+            .any(|worker| makes_possible::<W>(ticket, &worker.pop(now)).is_ok())
+        {
+            return Ok(());
         }
-        Err(obstacles)
+        let mut found = Obstacles::default();
+        for worker in &online.workers {
+            let reasons = obstacles::<W>(ticket, &worker.pop(now));
+            let words = reasons
+                .into_iter()
+                .map(|reason| W::refusal_words(reason, &ticket.demand));
+            found.count(words.collect());
+        }
+        Err(found)
     }
 }
 
@@ -125,10 +165,11 @@ mod tests {
 
     const MODEL: [&str; 1] = ["stable_diffusion"];
 
-    fn of(reasons: &[Option<&str>]) -> Obstacles {
+    /// What each worker refuses a request for, separated by commas.
+    fn of(workers: &[Option<&str>]) -> Obstacles {
         let mut obstacles = Obstacles::default();
-        for words in reasons {
-            obstacles.count(words.map(str::to_owned));
+        for words in workers {
+            obstacles.count(words.map(|words| words.split(',').map(str::to_owned).collect()));
         }
         obstacles
     }
@@ -152,23 +193,16 @@ mod tests {
     }
 
     #[test]
-    fn the_commonest_obstacles_are_told() {
+    fn what_stands_in_the_way_alone_is_told_first() {
+        let told = |workers: &[Option<&str>]| of(workers).describe(&MODEL);
         assert_eq!(
-            of(&[None, Some("its LoRAs"), Some("its size"), Some("its size")]).describe(&MODEL),
+            told(&[None, Some("its LoRAs"), Some("its size"), Some("its size")]),
             "Of the workers that are online, 3 serve its models, but refuse it for its size (2), its LoRAs (1)."
         );
         assert_eq!(
-            of(&[
-                Some("d"),
-                Some("b"),
-                Some("b"),
-                Some("c"),
-                Some("a"),
-                Some("a"),
-                Some("a")
-            ])
-            .describe(&MODEL),
-            "Of the workers that are online, 7 serve its models, but refuse it for a (3), b (2), c (1)."
+            told(&[Some("a,b"), Some("a,c"), Some("a,b,d"), Some("b"), Some("c,d")]),
+            "Of the workers that are online, 5 serve its models, but refuse it for b (3, 1 of them for nothing else), \
+             a (3, among other things), c (2, among other things)."
         );
     }
 }

@@ -42,7 +42,10 @@ async fn whoever_cannot_be_served_is_told_why() {
     .await
     .ok(200);
     let body = submit(&server, ANONYMOUS, json!({})).await.ok(202);
-    assert!(message(body).contains("1 serve its models, but refuse it for its 80 tokens (1)."));
+    assert!(message(body).contains(
+        "1 serve its models, but refuse it for its 80 tokens (1, among other things), its context of 1024 tokens (1, \
+         among other things)."
+    ));
     let body = submit(
         &server,
         ANONYMOUS,
