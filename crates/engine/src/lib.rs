@@ -38,6 +38,7 @@ mod profanity;
 mod requests;
 mod restore;
 mod sources;
+mod statistics;
 mod text;
 mod webhooks;
 mod work;
@@ -65,6 +66,7 @@ use crate::{
     models::Facts,
     outbound::Outbound,
     pictures::Studio,
+    statistics::Statistics,
     webhooks::WebhookQueue,
     work::{Desk, Work as _, for_each_kind},
     workers::{Registry, Worker},
@@ -100,6 +102,7 @@ pub struct Inner {
     studio: Studio,
     accounts: AccountCache,
     workers: Registry,
+    statistics: Statistics,
     rng: Mutex<StdRng>,
     image: Desk<Image>,
     text: Desk<Text>,
@@ -174,6 +177,7 @@ impl Engine {
         let engine = Self(Arc::new(Inner {
             accounts: AccountCache::new(),
             workers: Registry::new(workers),
+            statistics: Statistics::default(),
             rng: Mutex::new(StdRng::from_seed(seed)),
             image: Desk::new(&config),
             text: Desk::new(&config),
@@ -199,6 +203,7 @@ impl Engine {
             .journal()
             .rekey_account(UserId::ANONYMOUS, anonymous, None, now)
             .await?;
+        engine.restore_statistics().await?;
         engine.restore_webhooks().await?;
         let restored = engine.restore().await?;
         if restored > 0 {

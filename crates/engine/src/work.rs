@@ -109,6 +109,11 @@ pub(crate) trait Work:
         0
     }
 
+    /// The work in one job as it counts in the statistics of the whole horde; `None` if it does not.
+    fn archived(_request: &Self::Request, _model: &str) -> Option<u64> {
+        None
+    }
+
     /// The work in one job: pixelsteps, tokens.
     fn things(demand: &Self::Demand) -> u64;
 

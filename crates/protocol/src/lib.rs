@@ -13,6 +13,7 @@ pub mod image;
 mod kudos;
 mod rc;
 mod schema;
+pub mod stats;
 mod status;
 pub mod text;
 mod time;

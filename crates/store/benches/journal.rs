@@ -130,6 +130,7 @@ fn request(cast: Cast) -> NewRequest {
                 amount: 1.0,
             }],
             workers: Vec::new(),
+            work: Vec::new(),
             active: vec![(cast.client, AT)],
         },
     }
@@ -188,6 +189,7 @@ fn finish(cast: Cast, request: RequestId, job: JobId) -> FinishJob {
                 fulfilments: 1,
                 ..WorkerTally::new(cast.worker, WorkerAction::Generated)
             }],
+            work: Vec::new(),
             active: vec![(cast.client, AT), (cast.owner, AT)],
         },
         request_consumed: charge,

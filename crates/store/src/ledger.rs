@@ -419,6 +419,32 @@ impl WorkerTally {
     }
 }
 
+/// A job that was done or given up, for the statistics of its kind of work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkTally {
+    /// The kind.
+    pub kind: WorkKind,
+    /// The model.
+    pub model: String,
+    /// When.
+    pub at: Timestamp,
+    /// The work in it, as asked for: pixelsteps, tokens.
+    pub things: u64,
+}
+
+/// What was done with a model in an hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkStat {
+    /// Hours since 1970.
+    pub hour: i64,
+    /// The model.
+    pub model: String,
+    /// Jobs done or given up.
+    pub jobs: u64,
+    /// The work in them: pixelsteps, tokens.
+    pub things: u64,
+}
+
 /// Statistics that move together with a change.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tallies {
@@ -428,6 +454,8 @@ pub struct Tallies {
     pub records: Vec<RecordTally>,
     /// Totals of workers.
     pub workers: Vec<WorkerTally>,
+    /// Jobs, for the statistics of the whole horde.
+    pub work: Vec<WorkTally>,
     /// Accounts that were active, and when.
     pub active: Vec<(UserId, Timestamp)>,
 }

@@ -38,7 +38,8 @@ pub use error::{JournalError, StoreError};
 pub use journal::{Journal, Posted};
 pub use ledger::{
     AccountRef, BookedEntry, Drift, Entry, EventKind, KudosAction, LedgerAudit, LedgerEvent, Pot, RecordKind,
-    RecordTally, Requirement, SystemAccount, Tallies, UnbalancedEvent, UserTally, WorkerAction, WorkerTally,
+    RecordTally, Requirement, SystemAccount, Tallies, UnbalancedEvent, UserTally, WorkStat, WorkTally,
+    WorkerAction, WorkerTally,
 };
 pub use requests::{
     CancelOutcome, Expired, FaultJob, FaultOutcome, FinishJob, FinishOutcome, JobState, NewJob, NewRequest,

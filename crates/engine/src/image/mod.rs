@@ -22,7 +22,10 @@ use muster_dispatch::{
     WorkerList,
     image::{Demand, Image, Offer, SkipReason},
 };
-use muster_protocol::{Kudos, WorkKind, image::Metadata};
+use muster_protocol::{
+    Kudos, WorkKind,
+    image::{Metadata, SPECIAL_MODEL},
+};
 use muster_store::WorkerAction;
 use rand::rngs::StdRng;
 
@@ -95,6 +98,12 @@ impl Work for Image {
 
     fn seed(request: &ImageRequest, remaining: u32, rng: &mut StdRng) -> i64 {
         request.seed_for_pop(remaining, rng)
+    }
+
+    /// Pixelsteps, of the steps that were asked for. What owners do with special models is theirs.
+    fn archived(request: &ImageRequest, model: &str) -> Option<u64> {
+        let pixels = u64::from(request.width) * u64::from(request.height);
+        (!model.contains(SPECIAL_MODEL)).then_some(pixels * u64::from(request.steps))
     }
 
     /// Pixelsteps.

@@ -1,8 +1,9 @@
 //! Jobs that came to nothing: reported by their worker, or out of time (spec: image, sections 9.4 and 12).
 
 use muster_protocol::{JobId, RequestId, Timestamp, WorkerId};
-use muster_store::{FaultJob, FaultOutcome, Suspicion, Tallies, WorkerTally};
+use muster_store::{FaultJob, FaultOutcome, Suspicion, Tallies, WorkTally, WorkerTally};
 
+use super::work_tally;
 use crate::{
     Engine,
     error::Result,
@@ -24,6 +25,8 @@ struct Lost {
     /// The request is given up with it.
     ends_request: bool,
     blame: Blame,
+    /// What it is to the statistics of the whole horde.
+    work: Option<WorkTally>,
 }
 
 /// Who is to blame for a job that came to nothing.
@@ -44,7 +47,7 @@ impl Engine {
     /// # Errors
     /// The database failed; nothing has changed.
     pub(crate) async fn give_up_job<W: Work>(&self, id: JobId) -> Result<()> {
-        let Some(lost) = lost(&W::desk(self).live.lock(), id, self.started) else {
+        let Some(lost) = lost(&W::desk(self).live.lock(), id, self.started, self.clock.now()) else {
             return Ok(());
         };
         let now = self.clock.now();
@@ -60,6 +63,9 @@ impl Engine {
         else {
             return Ok(());
         };
+        if let Some(work) = &lost.work {
+            self.statistics.count(work);
+        }
         {
             // The slot goes back first: a request without slots and jobs would count as finished.
             let mut live = W::desk(self).live.lock();
@@ -98,7 +104,7 @@ impl Engine {
 }
 
 /// What is known of a job in progress. `None` if there is no such job.
-fn lost<W: Work>(live: &Live<W>, id: JobId, server_started: Timestamp) -> Option<Lost> {
+fn lost<W: Work>(live: &Live<W>, id: JobId, server_started: Timestamp, now: Timestamp) -> Option<Lost> {
     let (request, job) = live.job(id)?;
     if !matches!(job.state, LiveJobState::Processing) {
         return None;
@@ -129,13 +135,20 @@ fn lost<W: Work>(live: &Live<W>, id: JobId, server_started: Timestamp) -> Option
         fake: job.fake,
         last,
         ends_request: last && !W::NAMED_PARTS,
+        work: (!job.fake)
+            .then(|| work_tally::<W>(&request.spec, &job.model, now))
+            .flatten(),
         blame,
     })
 }
 
 fn tallies<W: Work>(lost: &Lost) -> Tallies {
+    let work: Vec<WorkTally> = lost.work.iter().cloned().collect();
     if lost.blame != Blame::Worker {
-        return Tallies::default();
+        return Tallies {
+            work,
+            ..Tallies::default()
+        };
     }
     let tally = WorkerTally {
         uncompleted_jobs: 1,
@@ -143,6 +156,7 @@ fn tallies<W: Work>(lost: &Lost) -> Tallies {
     };
     Tallies {
         workers: vec![tally],
+        work,
         ..Tallies::default()
     }
 }

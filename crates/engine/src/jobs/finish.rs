@@ -6,7 +6,7 @@ use muster_protocol::{JobId, Kudos, RequestId, ReturnCode, Timestamp, UserId, Wo
 use muster_store::{FinishJob, FinishOutcome, JobState, NewWebhookDelivery, Suspicion, Tallies};
 use serde_json::Value;
 
-use super::settlement::Delivery;
+use super::{settlement::Delivery, work_tally};
 use crate::{
     Engine, EngineError,
     accounts::Caller,
@@ -176,9 +176,15 @@ impl Engine {
             delivery.settle::<W>()
         });
         let charge = if settlement.is_some() { charge } else { Kudos::ZERO };
-        let (event, tallies) = settlement.map_or((None, Tallies::default()), |settlement| {
+        let (event, mut tallies) = settlement.map_or((None, Tallies::default()), |settlement| {
             (Some(settlement.event), settlement.tallies)
         });
+        let work = if found.fake {
+            None
+        } else {
+            work_tally::<W>(&found.spec, &found.model, now)
+        };
+        tallies.work.extend(work.clone());
         // What becomes of a decoy says nothing about its request.
         let expiry = if found.fake { now } else { now + LIFETIME };
         let delivered = &finishing.delivered;
@@ -211,6 +217,9 @@ impl Engine {
         match self.store.journal().finish_job(finish).await? {
             FinishOutcome::Finished { balances } => {
                 self.learn_balances(&balances);
+                if let Some(work) = &work {
+                    self.statistics.count(work);
+                }
                 self.finished(found, finishing.delivered, charge, expiry, finishing.speed);
                 if announced {
                     self.announce(found.id);

@@ -103,6 +103,7 @@ impl Delivery<'_> {
                 fulfilments: 1,
                 ..WorkerTally::new(self.worker, W::ACTION)
             }],
+            work: Vec::new(),
             active,
         }
     }

@@ -157,6 +157,7 @@ fn tax_tallies<W: Work>(caller: &Caller, tax: Kudos, at: Timestamp) -> Tallies {
             amount: 1.0,
         }],
         workers: Vec::new(),
+        work: Vec::new(),
         active: if user.is_anonymous() {
             Vec::new()
         } else {

@@ -89,6 +89,11 @@ impl Work for Text {
         }
     }
 
+    /// Tokens asked for.
+    fn archived(request: &TextRequest, _: &str) -> Option<u64> {
+        Some(u64::from(request.params.length()))
+    }
+
     /// Tokens.
     fn things(demand: &Demand) -> u64 {
         u64::from(demand.max_length)

@@ -5,6 +5,7 @@ pub(crate) mod dev;
 pub(crate) mod generate;
 pub(crate) mod interrogate;
 pub(crate) mod pages;
+pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod text;
 pub(crate) mod users;
@@ -28,7 +29,14 @@ const UPLOAD_LIMIT: usize = 64 * 1024 * 1024;
 
 /// All routes, each with its limits.
 pub(crate) fn all(limiter: &RateLimiter) -> Router<AppState> {
-    let default = || limiter.layer(DEFAULT);
+    Router::new()
+        .merge(images(limiter))
+        .merge(texts_and_alchemy(limiter))
+        .merge(about_the_horde(limiter))
+        .merge(pages_and_files(limiter))
+}
+
+fn images(limiter: &RateLimiter) -> Router<AppState> {
     Router::new()
         .route(
             "/api/v2/generate/async",
@@ -56,6 +64,11 @@ pub(crate) fn all(limiter: &RateLimiter) -> Router<AppState> {
             "/api/v2/generate/rate/{id}",
             post(generate::rate).route_layer(limiter.layer(GENERATE_RATE)),
         )
+}
+
+fn texts_and_alchemy(limiter: &RateLimiter) -> Router<AppState> {
+    let default = || limiter.layer(DEFAULT);
+    Router::new()
         .route(
             "/api/v2/generate/text/async",
             post(text::submit).route_layer(limiter.layer(GENERATE_ASYNC)),
@@ -92,7 +105,28 @@ pub(crate) fn all(limiter: &RateLimiter) -> Router<AppState> {
             "/api/v2/interrogate/submit",
             post(interrogate::deliver).route_layer(limiter.layer(POP_AND_SUBMIT)),
         )
+}
+
+fn about_the_horde(limiter: &RateLimiter) -> Router<AppState> {
+    let default = || limiter.layer(DEFAULT);
+    Router::new()
         .route("/api/v2/find_user", get(users::find).route_layer(default()))
+        .route(
+            "/api/v2/stats/img/totals",
+            get(stats::image_totals).route_layer(default()),
+        )
+        .route(
+            "/api/v2/stats/img/models",
+            get(stats::image_models).route_layer(default()),
+        )
+        .route(
+            "/api/v2/stats/text/totals",
+            get(stats::text_totals).route_layer(default()),
+        )
+        .route(
+            "/api/v2/stats/text/models",
+            get(stats::text_models).route_layer(default()),
+        )
         .route("/api/v2/status/heartbeat", get(status::heartbeat))
         .route(
             "/api/v2/dev/test-user",
@@ -102,6 +136,11 @@ pub(crate) fn all(limiter: &RateLimiter) -> Router<AppState> {
             "/api/swagger.json",
             get(description::document).route_layer(default()),
         )
+}
+
+fn pages_and_files(limiter: &RateLimiter) -> Router<AppState> {
+    let default = || limiter.layer(DEFAULT);
+    Router::new()
         .route(
             "/register",
             get(pages::register_form)

@@ -14,6 +14,7 @@ mod generate;
 mod interrogate;
 mod pages;
 mod replay;
+mod stats;
 mod status;
 mod support;
 mod text;

@@ -17,4 +17,5 @@ pub(crate) mod user;
 pub(crate) mod user_record;
 pub(crate) mod user_total;
 pub(crate) mod webhook_delivery;
+pub(crate) mod work_stat;
 pub(crate) mod worker;

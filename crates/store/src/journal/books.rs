@@ -49,8 +49,12 @@ pub(crate) struct Books {
     pub(crate) totals: BTreeMap<(UserId, KudosAction), i64>,
     pub(crate) records: BTreeMap<(UserId, RecordKind, i16), i64>,
     pub(crate) workers: BTreeMap<WorkerId, WorkerDelta>,
+    /// By kind, hour, model and measure.
+    pub(crate) work: BTreeMap<(i16, i64, String, i16), i64>,
     pub(crate) active: BTreeMap<UserId, Timestamp>,
 }
+
+const MILLIS_AN_HOUR: i64 = 3_600_000;
 
 /// What became of an event.
 #[derive(Debug)]
@@ -198,6 +202,19 @@ impl Books {
                 self.records.entry(key).or_default(),
                 Kudos::from_f64(tally.amount).hundredths(),
             );
+        }
+        for tally in &tallies.work {
+            let hour = tally.at.millis().div_euclid(MILLIS_AN_HOUR);
+            let things = i64::try_from(tally.things).unwrap_or(i64::MAX);
+            for (measure, amount) in [(0, 1), (1, things)] {
+                let key = (
+                    codes::kind_to_code(tally.kind),
+                    hour,
+                    tally.model.clone(),
+                    measure,
+                );
+                add(self.work.entry(key).or_default(), amount);
+            }
         }
         for tally in &tallies.workers {
             let delta = self.workers.entry(tally.worker).or_default();

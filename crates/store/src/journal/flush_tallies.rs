@@ -10,7 +10,7 @@ use sea_orm::{
 
 use super::books::Books;
 use crate::{
-    entity::{balance, ledger_entry, user, user_record, user_total, worker},
+    entity::{balance, ledger_entry, user, user_record, user_total, work_stat, worker},
     sql::{execute_all, nth, pieces, update_from_values},
 };
 
@@ -20,6 +20,7 @@ pub(super) async fn flush(tx: &Tx, books: &Books) -> Result<(), DbErr> {
     entries(tx, books).await?;
     totals(tx, books).await?;
     records(tx, books).await?;
+    work(tx, books).await?;
     workers(tx, books).await?;
     last_active(tx, books).await?;
     balances(tx, books).await
@@ -117,6 +118,30 @@ async fn records(tx: &Tx, books: &Books) -> Result<(), DbErr> {
         tx,
         user_record::Entity,
         [C::UserId, C::Record, C::Kind, C::Amount],
+        &rows,
+    )
+    .await
+}
+
+async fn work(tx: &Tx, books: &Books) -> Result<(), DbErr> {
+    use work_stat::Column as C;
+    let rows: Vec<[Value; 5]> = books
+        .work
+        .iter()
+        .map(|((kind, hour, model, measure), amount)| {
+            [
+                (*kind).into(),
+                (*hour).into(),
+                model.as_str().into(),
+                (*measure).into(),
+                (*amount).into(),
+            ]
+        })
+        .collect();
+    add_to_sums(
+        tx,
+        work_stat::Entity,
+        [C::Kind, C::Hour, C::Model, C::Measure, C::Amount],
         &rows,
     )
     .await

@@ -6,6 +6,7 @@
 mod m0001_core;
 mod m0003_holds;
 mod m0004_webhooks;
+mod m0005_work_stats;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_core::Migration),
             Box::new(m0003_holds::Migration),
             Box::new(m0004_webhooks::Migration),
+            Box::new(m0005_work_stats::Migration),
         ]
     }
 }

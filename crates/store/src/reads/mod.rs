@@ -3,6 +3,7 @@
 mod accounts;
 mod ledger;
 mod requests;
+mod statistics;
 mod workers;
 
 pub(crate) use self::{accounts::account_from, workers::worker_from};

@@ -11,6 +11,7 @@ mod poison;
 mod races;
 mod requests;
 mod restart;
+mod statistics;
 mod support;
 mod webhooks;
 mod workers;

@@ -172,6 +172,7 @@ fn some_tallies(user: UserId, id: WorkerId) -> Tallies {
                 amount: kudos(2),
             },
         ],
+        work: Vec::new(),
         records: vec![
             RecordTally {
                 user,
