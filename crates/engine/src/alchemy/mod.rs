@@ -27,7 +27,7 @@ use crate::{
     models::Facts,
     requests::LIFETIME,
     work::{Columns, Desk, Lease, Names, Part, Work},
-    workers::{Service, Serving, Standing},
+    workers::{Serving, Standing, serves},
 };
 use request::AlchemyRequest;
 use service::{AlchemySettings, Derived};
@@ -119,23 +119,7 @@ impl Work for Alchemy {
         0.0
     }
 
-    fn serving(service: &Service) -> Option<&Serving<Self>> {
-        match service {
-            Service::Alchemy(serving) => Some(serving),
-            _ => None,
-        }
-    }
-
-    fn serving_mut(service: &mut Service) -> Option<&mut Serving<Self>> {
-        match service {
-            Service::Alchemy(serving) => Some(serving),
-            _ => None,
-        }
-    }
-
-    fn service(serving: Serving<Self>) -> Service {
-        Service::Alchemy(serving)
-    }
+    serves!(Alchemy);
 
     fn derive(settings: &AlchemySettings, _: &str, _: &Facts) -> Derived {
         Derived::of(settings)

@@ -35,7 +35,7 @@ use crate::{
     models::Facts,
     requests::LIFETIME,
     work::{Columns, Desk, Lease, Names, Work},
-    workers::{Service, Serving, Standing},
+    workers::{Serving, Standing, serves},
 };
 pub use rate::RatingService;
 use request::ImageRequest;
@@ -116,23 +116,7 @@ impl Work for Image {
         things / 1e6
     }
 
-    fn serving(service: &Service) -> Option<&Serving<Self>> {
-        match service {
-            Service::Image(serving) => Some(serving),
-            _ => None,
-        }
-    }
-
-    fn serving_mut(service: &mut Service) -> Option<&mut Serving<Self>> {
-        match service {
-            Service::Image(serving) => Some(serving),
-            _ => None,
-        }
-    }
-
-    fn service(serving: Serving<Self>) -> Service {
-        Service::Image(serving)
-    }
+    serves!(Image);
 
     fn derive(settings: &ImageSettings, bridge_agent: &str, facts: &Facts) -> Derived {
         Derived::of(settings, bridge_agent, &facts.image)

@@ -23,7 +23,7 @@ use crate::{
     models::Facts,
     requests::LIFETIME,
     work::{Columns, Desk, Lease, Names, Work},
-    workers::{Service, Serving, Standing},
+    workers::{Serving, Standing, serves},
 };
 use request::TextRequest;
 use service::{Derived, TextSettings};
@@ -104,23 +104,7 @@ impl Work for Text {
         things
     }
 
-    fn serving(service: &Service) -> Option<&Serving<Self>> {
-        match service {
-            Service::Text(serving) => Some(serving),
-            _ => None,
-        }
-    }
-
-    fn serving_mut(service: &mut Service) -> Option<&mut Serving<Self>> {
-        match service {
-            Service::Text(serving) => Some(serving),
-            _ => None,
-        }
-    }
-
-    fn service(serving: Serving<Self>) -> Service {
-        Service::Text(serving)
-    }
+    serves!(Text);
 
     fn derive(settings: &TextSettings, bridge_agent: &str, facts: &Facts) -> Derived {
         Derived::of(settings, bridge_agent, &facts.text)

@@ -9,4 +9,4 @@ mod service;
 pub(crate) use check_in::{Introduction, Present};
 pub(crate) use online::OnlineCache;
 pub(crate) use registry::{Registry, Worker};
-pub(crate) use service::{Service, Serving, Standing};
+pub(crate) use service::{Service, Serving, Standing, serves};

@@ -43,6 +43,33 @@ impl<W: Work> Serving<W> {
     }
 }
 
+/// How a kind of work finds itself among the services: a part of its `Work`.
+macro_rules! serves {
+    ($kind:ident) => {
+        fn serving(service: &$crate::workers::Service) -> Option<&$crate::workers::Serving<Self>> {
+            match service {
+                $crate::workers::Service::$kind(serving) => Some(serving),
+                _ => None,
+            }
+        }
+
+        fn serving_mut(
+            service: &mut $crate::workers::Service,
+        ) -> Option<&mut $crate::workers::Serving<Self>> {
+            match service {
+                $crate::workers::Service::$kind(serving) => Some(serving),
+                _ => None,
+            }
+        }
+
+        fn service(serving: $crate::workers::Serving<Self>) -> $crate::workers::Service {
+            $crate::workers::Service::$kind(serving)
+        }
+    };
+}
+
+pub(crate) use serves;
+
 /// Does the same with the service of any kind.
 macro_rules! with_serving {
     ($service:expr, $serving:ident: $work:ident => $body:expr) => {

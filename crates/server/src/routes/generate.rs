@@ -2,10 +2,8 @@
 
 use axum::{
     extract::{Path, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use muster_engine::{Call, Submission};
 use muster_protocol::{
     RequestError, RequestValidationError,
     image::{
@@ -14,11 +12,10 @@ use muster_protocol::{
     },
 };
 
+use super::call::{Calling, Requesting, answer};
 use crate::{
     AppState,
-    http::{
-        ApiError, ClientAddress, ClientAgent, EffectiveAddress, Json, MaybeApiKey, ValidBody, to_the_end,
-    },
+    http::{ApiError, Json, ValidBody, to_the_end},
 };
 
 /// Put an image request into the queue
@@ -42,27 +39,14 @@ use crate::{
 )]
 pub(crate) async fn submit(
     State(state): State<AppState>,
-    address: EffectiveAddress,
-    key: MaybeApiKey,
-    ClientAgent(client_agent): ClientAgent,
+    requesting: Requesting,
     ValidBody(input): ValidBody<RequestInput>,
 ) -> Result<Response, ApiError> {
-    let call = Call {
-        api_key: key.into_sent(),
-        client_agent,
-        address: address.address,
-    };
     let submit = async move {
-        if !address.proxied && state.engine.vouches_for(&call).await {
-            let now = state.engine.clock().now();
-            state.privileged.admit(address.address, now);
-        }
+        let call = requesting.admitted(&state).await;
         state.engine.submit_image_request(&call, input).await
     };
-    Ok(match to_the_end(submit).await?? {
-        Submission::Accepted(accepted) => (StatusCode::ACCEPTED, Json(accepted)).into_response(),
-        Submission::DryRun(price) => Json(price).into_response(),
-    })
+    Ok(answer(to_the_end(submit).await??))
 }
 
 /// How far an image request is
@@ -133,16 +117,10 @@ pub(crate) async fn cancel(
 )]
 pub(crate) async fn rate(
     State(state): State<AppState>,
-    ClientAddress(address): ClientAddress,
+    Calling(call): Calling,
     Path(id): Path<String>,
-    ClientAgent(client_agent): ClientAgent,
     ValidBody(input): ValidBody<RatingInput>,
 ) -> Result<Json<Submitted>, ApiError> {
-    let call = Call {
-        api_key: None,
-        client_agent,
-        address,
-    };
     Ok(Json(
         to_the_end(async move { state.engine.rate_images(&call, &id, input).await }).await??,
     ))
@@ -165,16 +143,9 @@ pub(crate) async fn rate(
 )]
 pub(crate) async fn pop(
     State(state): State<AppState>,
-    ClientAddress(address): ClientAddress,
-    key: MaybeApiKey,
-    ClientAgent(client_agent): ClientAgent,
+    Calling(call): Calling,
     ValidBody(input): ValidBody<PopInput>,
 ) -> Result<Json<Popped>, ApiError> {
-    let call = Call {
-        api_key: key.into_sent(),
-        client_agent,
-        address,
-    };
     Ok(Json(
         to_the_end(async move { state.engine.pop_image_job(&call, input).await }).await??,
     ))
@@ -195,16 +166,9 @@ pub(crate) async fn pop(
 )]
 pub(crate) async fn deliver(
     State(state): State<AppState>,
-    ClientAddress(address): ClientAddress,
-    key: MaybeApiKey,
-    ClientAgent(client_agent): ClientAgent,
+    Calling(call): Calling,
     ValidBody(input): ValidBody<SubmitInput>,
 ) -> Result<Json<Submitted>, ApiError> {
-    let call = Call {
-        api_key: key.into_sent(),
-        client_agent,
-        address,
-    };
     Ok(Json(
         to_the_end(async move { state.engine.submit_image_job(&call, input).await }).await??,
     ))

@@ -5,16 +5,16 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use muster_engine::Call;
 use muster_protocol::{
     RequestError, RequestValidationError,
     alchemy::{PopInput, Popped, RequestAccepted, RequestInput, Status, SubmitInput},
     image::Submitted,
 };
 
+use super::call::Calling;
 use crate::{
     AppState,
-    http::{AnyBody, ApiError, ClientAddress, ClientAgent, Json, MaybeApiKey, ValidBody, to_the_end},
+    http::{AnyBody, ApiError, Json, ValidBody, to_the_end},
 };
 
 /// Have something found out about a picture, or done to it
@@ -36,16 +36,9 @@ use crate::{
 )]
 pub(crate) async fn submit(
     State(state): State<AppState>,
-    ClientAddress(address): ClientAddress,
-    key: MaybeApiKey,
-    ClientAgent(client_agent): ClientAgent,
+    Calling(call): Calling,
     ValidBody(input): ValidBody<RequestInput>,
 ) -> Result<Response, ApiError> {
-    let call = Call {
-        api_key: key.into_sent(),
-        client_agent,
-        address,
-    };
     let submit = async move { state.engine.submit_alchemy_request(&call, input).await };
     let accepted = to_the_end(submit).await??;
     Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
@@ -104,16 +97,9 @@ pub(crate) async fn cancel(
 )]
 pub(crate) async fn pop(
     State(state): State<AppState>,
-    ClientAddress(address): ClientAddress,
-    key: MaybeApiKey,
-    ClientAgent(client_agent): ClientAgent,
+    Calling(call): Calling,
     ValidBody(input): ValidBody<PopInput>,
 ) -> Result<Json<Popped>, ApiError> {
-    let call = Call {
-        api_key: key.into_sent(),
-        client_agent,
-        address,
-    };
     Ok(Json(
         to_the_end(async move { state.engine.pop_alchemy_forms(&call, input).await }).await??,
     ))
@@ -136,16 +122,9 @@ pub(crate) async fn pop(
 )]
 pub(crate) async fn deliver(
     State(state): State<AppState>,
-    ClientAddress(address): ClientAddress,
-    key: MaybeApiKey,
-    ClientAgent(client_agent): ClientAgent,
+    Calling(call): Calling,
     AnyBody(body): AnyBody,
 ) -> Result<Json<Submitted>, ApiError> {
-    let call = Call {
-        api_key: key.into_sent(),
-        client_agent,
-        address,
-    };
     let input = SubmitInput::read(body);
     Ok(Json(
         to_the_end(async move { state.engine.submit_alchemy_form(&call, input).await }).await??,

@@ -1,6 +1,7 @@
 //! One file for each resource. The table here says what there is and how often it may be called.
 
 pub(crate) mod blobs;
+mod call;
 pub(crate) mod dev;
 pub(crate) mod generate;
 pub(crate) mod interrogate;

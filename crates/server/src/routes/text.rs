@@ -2,21 +2,18 @@
 
 use axum::{
     extract::{Path, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use muster_engine::{Call, Submission};
 use muster_protocol::{
     RequestError, RequestValidationError,
     image::Submitted,
     text::{PopInput, Popped, RequestAccepted, RequestInput, Status, SubmitInput},
 };
 
+use super::call::{Calling, Requesting, answer};
 use crate::{
     AppState,
-    http::{
-        ApiError, ClientAddress, ClientAgent, EffectiveAddress, Json, MaybeApiKey, ValidBody, to_the_end,
-    },
+    http::{ApiError, Json, ValidBody, to_the_end},
 };
 
 /// Put a text request into the queue
@@ -40,27 +37,14 @@ use crate::{
 )]
 pub(crate) async fn submit(
     State(state): State<AppState>,
-    address: EffectiveAddress,
-    key: MaybeApiKey,
-    ClientAgent(client_agent): ClientAgent,
+    requesting: Requesting,
     ValidBody(input): ValidBody<RequestInput>,
 ) -> Result<Response, ApiError> {
-    let call = Call {
-        api_key: key.into_sent(),
-        client_agent,
-        address: address.address,
-    };
     let submit = async move {
-        if !address.proxied && state.engine.vouches_for(&call).await {
-            let now = state.engine.clock().now();
-            state.privileged.admit(address.address, now);
-        }
+        let call = requesting.admitted(&state).await;
         state.engine.submit_text_request(&call, input).await
     };
-    Ok(match to_the_end(submit).await?? {
-        Submission::Accepted(accepted) => (StatusCode::ACCEPTED, Json(accepted)).into_response(),
-        Submission::DryRun(price) => Json(price).into_response(),
-    })
+    Ok(answer(to_the_end(submit).await??))
 }
 
 /// Progress and results of a text request
@@ -117,16 +101,9 @@ pub(crate) async fn cancel(
 )]
 pub(crate) async fn pop(
     State(state): State<AppState>,
-    ClientAddress(address): ClientAddress,
-    key: MaybeApiKey,
-    ClientAgent(client_agent): ClientAgent,
+    Calling(call): Calling,
     ValidBody(input): ValidBody<PopInput>,
 ) -> Result<Json<Popped>, ApiError> {
-    let call = Call {
-        api_key: key.into_sent(),
-        client_agent,
-        address,
-    };
     Ok(Json(
         to_the_end(async move { state.engine.pop_text_job(&call, input).await }).await??,
     ))
@@ -147,16 +124,9 @@ pub(crate) async fn pop(
 )]
 pub(crate) async fn deliver(
     State(state): State<AppState>,
-    ClientAddress(address): ClientAddress,
-    key: MaybeApiKey,
-    ClientAgent(client_agent): ClientAgent,
+    Calling(call): Calling,
     ValidBody(input): ValidBody<SubmitInput>,
 ) -> Result<Json<Submitted>, ApiError> {
-    let call = Call {
-        api_key: key.into_sent(),
-        client_agent,
-        address,
-    };
     Ok(Json(
         to_the_end(async move { state.engine.submit_text_job(&call, input).await }).await??,
     ))

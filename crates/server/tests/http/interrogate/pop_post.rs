@@ -4,7 +4,7 @@ use muster_store::{Role, WorkerChanges};
 use serde_json::{Value, json};
 
 use super::{POP, accepted, pop, popped, request};
-use crate::support::{ANONYMOUS, Setup, TestServer, changed};
+use crate::support::{ANONYMOUS, TestServer, changed};
 
 #[tokio::test]
 async fn without_a_form_the_list_is_null() {
@@ -156,20 +156,13 @@ async fn a_worker_in_maintenance_serves_its_owner_only() {
     let server = TestServer::start().await;
     let owner = server.trusted("owner", 0).await.api_key;
     pop(&server, &owner, json!({})).await.ok(200);
-    let worker = server.engine.store().workers().await.unwrap()[0].id;
-    let changes = WorkerChanges {
-        maintenance: Some(true),
-        maintenance_message: Some(Some("cleaning the cauldron".to_owned())),
-        ..WorkerChanges::default()
-    };
-    server
-        .engine
-        .store()
-        .journal()
-        .set_worker(worker, changes)
-        .await
-        .unwrap();
-    let server = server.restart(Setup::default()).await;
+    let server = server
+        .with_worker(WorkerChanges {
+            maintenance: Some(true),
+            maintenance_message: Some(Some("cleaning the cauldron".to_owned())),
+            ..WorkerChanges::default()
+        })
+        .await;
     accepted(&server, ANONYMOUS, &request(&["caption"])).await;
     let message = pop(&server, &owner, json!({}))
         .await

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{SUBMIT, accepted, deliver, fault, popped, request, states, status};
-use crate::support::{ANONYMOUS, Setup, TestServer};
+use crate::support::{ANONYMOUS, TestServer};
 
 /// A server, the key of a worker's owner, a request for a caption and its form.
 async fn with_form() -> (TestServer, String, String, String) {
@@ -103,19 +103,12 @@ async fn a_worker_in_maintenance_is_spared_the_error() {
     deliver(&server, &owner, &form, json!({"caption": "x"}))
         .await
         .ok(200);
-    let worker = server.engine.store().workers().await.unwrap()[0].id;
-    let changes = WorkerChanges {
-        maintenance: Some(true),
-        ..WorkerChanges::default()
-    };
-    server
-        .engine
-        .store()
-        .journal()
-        .set_worker(worker, changes)
-        .await
-        .unwrap();
-    let server = server.restart(Setup::default()).await;
+    let server = server
+        .with_worker(WorkerChanges {
+            maintenance: Some(true),
+            ..WorkerChanges::default()
+        })
+        .await;
     let body = deliver(&server, &owner, &form, json!({"caption": "x"}))
         .await
         .ok(200);

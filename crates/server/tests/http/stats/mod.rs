@@ -1,5 +1,6 @@
 //! `stats/*`
 
+use muster_store::WorkerChanges;
 use serde_json::{Value, json};
 
 use crate::support::{ANONYMOUS, Setup, TestServer, changed, picture, plain_request, worker};
@@ -130,19 +131,12 @@ async fn decoys_are_not_counted() {
     let server = TestServer::start().await;
     let owner = server.trusted("owner", 100).await.api_key;
     server.pop(&owner, &worker("Painter")).await.ok(200);
-    let worker = server.engine.store().workers().await.unwrap()[0].id;
-    let changes = muster_store::WorkerChanges {
-        paused: Some(true),
-        ..muster_store::WorkerChanges::default()
-    };
-    server
-        .engine
-        .store()
-        .journal()
-        .set_worker(worker, changes)
-        .await
-        .unwrap();
-    let server = server.restart(Setup::default()).await;
+    let server = server
+        .with_worker(WorkerChanges {
+            paused: Some(true),
+            ..WorkerChanges::default()
+        })
+        .await;
     paint(&server, &owner, "ok").await;
     assert_eq!(get(&server, "img/totals").await["total"]["images"], 0);
 }

@@ -17,7 +17,7 @@ use muster_engine::{
 use muster_kudos::image::ImagePricing;
 use muster_protocol::{TestUser, TestUserInput, Timestamp, UserId};
 use muster_server::{ServerConfig, router, serve};
-use muster_store::{AccountChanges, BlobConfig, Blobs, Role, Roles, Store, StoreConfig};
+use muster_store::{AccountChanges, BlobConfig, Blobs, Role, Roles, Store, StoreConfig, WorkerChanges};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -222,6 +222,14 @@ impl TestServer {
             running,
             home,
         }
+    }
+
+    /// The server after an operator has changed the only worker, and started it again.
+    pub(crate) async fn with_worker(self, changes: WorkerChanges) -> Self {
+        let worker = self.engine.store().workers().await.unwrap()[0].id;
+        let journal = self.engine.store().journal();
+        journal.set_worker(worker, changes).await.unwrap();
+        self.restart(Setup::default()).await
     }
 
     /// Where the server keeps its files.

@@ -4,7 +4,7 @@ use muster_store::{Role, WorkerChanges};
 use serde_json::{Value, json};
 
 use super::{KOBOLD, MODEL, POP, accepted, pop, request, submit, worker};
-use crate::support::{ANONYMOUS, Setup, TestServer, changed};
+use crate::support::{ANONYMOUS, TestServer, changed};
 
 fn nothing() -> Value {
     json!({
@@ -179,19 +179,12 @@ async fn a_worker_in_maintenance_serves_its_owner_only() {
     let server = TestServer::start().await;
     let owner = server.trusted("owner", 1000).await.api_key;
     pop(&server, &owner, json!({})).await.ok(200);
-    let worker = server.engine.store().workers().await.unwrap()[0].id;
-    let changes = WorkerChanges {
-        maintenance: Some(true),
-        ..WorkerChanges::default()
-    };
-    server
-        .engine
-        .store()
-        .journal()
-        .set_worker(worker, changes)
-        .await
-        .unwrap();
-    let server = server.restart(Setup::default()).await;
+    let server = server
+        .with_worker(WorkerChanges {
+            maintenance: Some(true),
+            ..WorkerChanges::default()
+        })
+        .await;
     accepted(&server, ANONYMOUS, json!({})).await;
     pop(&server, &owner, json!({}))
         .await
@@ -206,19 +199,12 @@ async fn a_paused_worker_gets_decoys_that_nobody_pays() {
     let server = TestServer::start().await;
     let owner = server.trusted("owner", 0).await.api_key;
     pop(&server, &owner, json!({})).await.ok(200);
-    let worker = server.engine.store().workers().await.unwrap()[0].id;
-    let changes = WorkerChanges {
-        paused: Some(true),
-        ..WorkerChanges::default()
-    };
-    server
-        .engine
-        .store()
-        .journal()
-        .set_worker(worker, changes)
-        .await
-        .unwrap();
-    let server = server.restart(Setup::default()).await;
+    let server = server
+        .with_worker(WorkerChanges {
+            paused: Some(true),
+            ..WorkerChanges::default()
+        })
+        .await;
     let request = accepted(&server, ANONYMOUS, json!({})).await;
     let job = super::popped(&server, &owner).await;
     let reward = super::deliver(&server, &owner, &job, json!({})).await.ok(200);
