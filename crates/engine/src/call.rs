@@ -34,6 +34,18 @@ impl Call {
     }
 }
 
+/// Who is scheduled for deletion can do nothing until that is undone.
+///
+/// # Errors
+/// `DeletedUser`
+pub(crate) fn check_not_deleted(caller: &Caller) -> Result<()> {
+    if caller.has(Role::Deleted) {
+        let message = "This account is scheduled for deletion and can do nothing until that is undone.";
+        return Err(EngineError::refused(ReturnCode::DeletedUser, message));
+    }
+    Ok(())
+}
+
 impl Engine {
     /// Whether the call comes from somebody whom the horde knows: others who call from the same address
     /// may be let do more.
@@ -48,16 +60,52 @@ impl Engine {
     /// # Errors
     /// No key (400), an unknown one (401), or an account that is scheduled for deletion (403).
     pub(crate) async fn caller(&self, call: &Call) -> Result<Caller> {
-        let hash = ApiKeyHash::of(&self.config.key_salt, call.key()?);
-        let caller = self
-            .accounts
-            .find(&self.store, &hash)
-            .await?
-            .ok_or_else(unknown_key)?;
-        if caller.has(Role::Deleted) {
-            let message = "This account is scheduled for deletion and can do nothing until that is undone.";
-            return Err(EngineError::refused(ReturnCode::DeletedUser, message));
-        }
+        let caller = self.identify(call).await?;
+        check_not_deleted(&caller)?;
         Ok(caller)
+    }
+
+    /// The account behind the call, which may be scheduled for deletion.
+    ///
+    /// # Errors
+    /// No key (400) or an unknown one (401).
+    pub(crate) async fn identify(&self, call: &Call) -> Result<Caller> {
+        let hash = ApiKeyHash::of(&self.config.key_salt, call.key()?);
+        let caller = self.accounts.find(&self.store, &hash).await?;
+        caller.ok_or_else(unknown_key)
+    }
+
+    /// The account behind the call, where clients know a missing key as an unknown one.
+    ///
+    /// # Errors
+    /// No or an unknown key (401).
+    pub(crate) async fn known_caller(&self, call: &Call) -> Result<Caller> {
+        if call.api_key.is_none() {
+            return Err(unknown_key());
+        }
+        self.identify(call).await
+    }
+
+    /// The account behind the call, if it comes with a key.
+    ///
+    /// # Errors
+    /// An unknown key (401).
+    pub(crate) async fn viewer(&self, call: &Call) -> Result<Option<Caller>> {
+        match call.api_key.as_deref() {
+            None | Some("") => Ok(None),
+            Some(_) => self.identify(call).await.map(Some),
+        }
+    }
+
+    /// Whether the call comes from a moderator. A key that nobody has is none.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(crate) async fn is_moderator(&self, call: &Call) -> Result<bool> {
+        match self.viewer(call).await {
+            Ok(viewer) => Ok(viewer.is_some_and(|viewer| viewer.has(Role::Moderator))),
+            Err(EngineError::Refused(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }

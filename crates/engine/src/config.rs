@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use muster_kudos::income::{BridgeMultipliers, BridgeVersion, KnownBridge};
-use muster_protocol::BUNDLED_WORKER;
+use muster_protocol::{BUNDLED_WORKER, Kudos};
+
+use crate::accounts::Supporter;
 
 /// The horde's house rules. `Default` is what a new private horde wants.
 #[derive(Clone, Debug)]
@@ -14,6 +16,16 @@ pub struct EngineConfig {
     pub key_salt: String,
     /// Name of the account that the first start makes.
     pub admin_name: String,
+    /// The administrators by alias (`name#id`); `None`: the account that the first start made.
+    pub administrators: Option<Vec<String>>,
+    /// An account becomes trusted by itself once more than this is held back of what its workers earn; `None`: never.
+    pub trust_threshold: Option<Kudos>,
+    /// Who supports the horde, and what they get for it.
+    pub supporters: Vec<Supporter>,
+    /// Where it is told that a worker was paused: an address that takes Discord's notices.
+    pub paused_notice_webhook: Option<String>,
+    /// How long a list of the workers that are online is used.
+    pub worker_list_lifetime: Duration,
     /// No new image or text requests.
     pub maintenance: bool,
     /// No new workers, except of accounts that were invited to run more than they do.
@@ -40,6 +52,11 @@ impl Default for EngineConfig {
         Self {
             key_salt: "s0m3s3cr3t".to_owned(),
             admin_name: "admin".to_owned(),
+            administrators: None,
+            trust_threshold: None,
+            supporters: Vec::new(),
+            paused_notice_webhook: None,
+            worker_list_lifetime: Duration::from_secs(1),
             maintenance: false,
             invite_only: false,
             test_accounts: false,

@@ -6,10 +6,11 @@
 //!
 //! | module | use cases |
 //! | --- | --- |
-//! | `accounts` | register, find the account behind a key, test accounts, the administrator |
+//! | `accounts` | register, change and delete accounts, look at them, pay their monthly kudos |
 //! | `image`, `text`, `alchemy` | one for each kind of work: submit a request, follow it, cancel it; pop jobs, submit results |
 //! | `requests`, `jobs` | what the kinds have in common in that, told apart by `work` |
-//! | `workers` | register and check in workers |
+//! | `workers` | register and check in workers, change and look at them |
+//! | `messages`, `teams`, `shared_keys`, `styles` | what people own and others see |
 //! | `webhooks` | announce results |
 //! | `duties` | what happens without anyone asking: expiry, time-outs, pruning |
 //!
@@ -30,15 +31,21 @@ mod image;
 mod jobs;
 mod keys;
 mod live;
+mod messages;
 mod models;
 pub mod names;
+mod notices;
+mod operator;
 pub mod outbound;
 mod pictures;
 mod profanity;
 mod requests;
 mod restore;
+mod shared_keys;
 mod sources;
 mod statistics;
+mod styles;
+mod teams;
 mod text;
 mod webhooks;
 mod work;
@@ -54,7 +61,7 @@ use std::{
 
 use muster_dispatch::{alchemy::Alchemy, image::Image, text::Text};
 use muster_kudos::image::ImagePricing;
-use muster_protocol::{ANONYMOUS_KEY, Kudos, Timestamp, UserId};
+use muster_protocol::{ANONYMOUS_KEY, Timestamp, UserId};
 use muster_store::{ApiKeyHash, Balances, Blobs, Store};
 use parking_lot::{Mutex, RwLock};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -62,27 +69,32 @@ use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    accounts::AccountCache,
+    accounts::{AccountCache, Passkeys},
+    messages::Messages,
     models::Facts,
     outbound::Outbound,
     pictures::Studio,
     statistics::Statistics,
     webhooks::WebhookQueue,
     work::{Desk, Work as _, for_each_kind},
-    workers::{Registry, Worker},
+    workers::{Registry, Worker, WorkerLists},
 };
 pub use crate::{
-    accounts::{FirstStart, NewKey},
+    accounts::{FirstStart, NewKey, Supporter},
     call::Call,
     clock::{Clock, ManualClock, SystemClock},
     config::EngineConfig,
     error::{EngineError, Refusal, Result},
     image::RatingService,
+    messages::MessageQuery,
     models::{
         ImageModel, ModelReference, ModelSource, ModelSourceError, Reference, Requirements, TextModel,
         TextModels,
     },
+    operator::AdminCommand,
     requests::Submission,
+    styles::{CollectionQuery, StyleQuery},
+    workers::{WorkerFilter, WorkerList},
 };
 
 /// The horde. Cheap to clone; all clones are the same horde.
@@ -101,7 +113,10 @@ pub struct Inner {
     ratings: Option<RatingService>,
     studio: Studio,
     accounts: AccountCache,
+    passkeys: Passkeys,
     workers: Registry,
+    worker_lists: WorkerLists,
+    messages: Messages,
     statistics: Statistics,
     rng: Mutex<StdRng>,
     image: Desk<Image>,
@@ -176,6 +191,9 @@ impl Engine {
             .map(|worker| Worker::from_stored(worker, &facts));
         let engine = Self(Arc::new(Inner {
             accounts: AccountCache::new(),
+            passkeys: Passkeys::default(),
+            worker_lists: WorkerLists::default(),
+            messages: Messages::default(),
             workers: Registry::new(workers),
             statistics: Statistics::default(),
             rng: Mutex::new(StdRng::from_seed(seed)),
@@ -203,6 +221,8 @@ impl Engine {
             .journal()
             .rekey_account(UserId::ANONYMOUS, anonymous, None, now)
             .await?;
+        engine.read_passkeys().await?;
+        engine.read_messages().await?;
         engine.restore_statistics().await?;
         engine.restore_webhooks().await?;
         let restored = engine.restore().await?;
@@ -274,8 +294,7 @@ impl Engine {
     /// Tells memory what accounts have after a commit.
     fn learn_balances(&self, balances: &[(UserId, Balances)]) {
         for (user, balance) in balances {
-            let spendable: Kudos = balance.spendable;
-            self.accounts.set_spendable(*user, spendable);
+            self.accounts.set_balances(*user, *balance);
         }
     }
 }

@@ -11,6 +11,7 @@ use std::{
 use muster_dispatch::{Board, Ticket};
 use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId, WorkerId};
 use muster_store::JobState;
+use uuid::Uuid;
 
 use crate::{
     models::Facts,
@@ -36,6 +37,8 @@ pub(crate) struct LiveRequest<W: Work> {
     pub(crate) id: RequestId,
     pub(crate) spec: Arc<W::Request>,
     pub(crate) user: UserId,
+    /// The shared key that is charged, too.
+    pub(crate) shared_key: Option<Uuid>,
     pub(crate) expiry: Timestamp,
     /// Jobs that no worker has taken yet.
     pub(crate) slots: u32,
@@ -426,7 +429,6 @@ mod tests {
     use muster_dispatch::{alchemy::Alchemy, text::Text};
     use muster_protocol::text::RequestInput;
     use serde_json::json;
-    use uuid::Uuid;
 
     use super::*;
 
@@ -444,6 +446,7 @@ mod tests {
             id: RequestId(id(1)),
             spec: Arc::new(spec),
             user: UserId(7),
+            shared_key: None,
             expiry: NOW + std::time::Duration::from_mins(20),
             slots,
             reserved: Vec::new(),

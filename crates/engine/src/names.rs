@@ -45,6 +45,11 @@ fn starts_entity(text: &str) -> bool {
     }
 }
 
+/// The name by which a style is told from those of others: `owner#id::style::name`.
+pub fn full_style_name(owner: &str, name: &str) -> String {
+    format!("{owner}::style::{name}")
+}
+
 /// The number behind the last `#` of an alias (`name#42`), or the number itself.
 pub fn user_number(alias: &str) -> Option<i64> {
     let digits = alias.rsplit('#').next().unwrap_or(alias);

@@ -105,6 +105,7 @@ fn to_live<W: Work>(stored: StoredRequest, jobs: Vec<StoredJob>, facts: &Facts) 
         id: stored.id,
         spec: Arc::new(spec),
         user: stored.user,
+        shared_key: stored.shared_key,
         expiry: stored.expiry,
         slots: stored.slots_left.max(0).unsigned_abs(),
         reserved: Vec::new(),

@@ -138,6 +138,11 @@ pub(crate) trait Work:
     /// What the board compares requests with.
     fn offer(serving: &Serving<Self>, standing: Standing) -> Self::Offer;
 
+    /// The largest pictures that a worker says it makes, in pixels; `None` if it makes none.
+    fn announced_pixels(_settings: &Self::Settings) -> Option<u64> {
+        None
+    }
+
     /// The columns of a worker that all kinds have.
     fn columns(settings: &Self::Settings) -> Columns;
 }

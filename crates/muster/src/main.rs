@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod commands;
+mod control;
 mod logging;
 mod node;
 mod settings;
@@ -32,6 +33,8 @@ enum Command {
     Worker(Box<commands::worker::WorkerArgs>),
     /// Measure a horde under load
     Bench(Box<commands::bench::BenchArgs>),
+    /// Look after a horde: accounts, keys, workers, kudos
+    Admin(Box<commands::admin::AdminArgs>),
     /// Bring a database to this version's schema
     Migrate(Box<settings::Options>),
 }
@@ -44,6 +47,7 @@ async fn main() -> ExitCode {
         Command::Generate(args) => commands::generate::run(*args).await,
         Command::Worker(args) => commands::worker::run(*args).await,
         Command::Bench(args) => commands::bench::run(*args).await,
+        Command::Admin(args) => commands::admin::run(*args).await,
         Command::Migrate(options) => commands::migrate::run(*options).await,
     };
     match outcome {

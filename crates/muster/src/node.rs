@@ -7,7 +7,7 @@ mod parts;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use muster_engine::{Engine, FirstStart, NewKey};
+use muster_engine::{AdminCommand, Engine, FirstStart, NewKey};
 use muster_server::{ServerConfig, router, serve};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use url::Url;
 
 pub(crate) use self::parts::database_url;
 use crate::{
+    control::{self, Control, Outcome},
     node::{data_dir::DataDir, parts::ModelSources},
     settings::Settings,
 };
@@ -64,7 +65,7 @@ impl Node {
             .listen(BACKLOG)
             .map_err(|error| port_error(settings.listen, &error))?;
         let config = ServerConfig {
-            title: settings.title.clone(),
+            about: parts::about(settings, &base_url)?,
             node: settings.node_name.clone().unwrap_or_else(host_name),
             port: address.port(),
             trusted_hops: settings.trusted_proxies,
@@ -119,6 +120,12 @@ impl Node {
         if let Some(source) = text {
             tokio::spawn(self.engine.clone().keep_models_fresh(source, duties_stop.clone()));
         }
+        match Control::open(self.data_dir.path()) {
+            Ok(control) => {
+                tokio::spawn(control.serve(self.engine.clone(), duties_stop.clone()));
+            }
+            Err(error) => tracing::warn!(%error, "muster admin cannot reach this server"),
+        }
         let router = router(self.engine.clone(), &self.config);
         let engine = self.engine.clone();
         let stopped = async move {
@@ -134,6 +141,32 @@ impl Node {
         drop(self.data_dir);
         served
     }
+}
+
+/// Does what an operator wants while no server runs.
+///
+/// # Errors
+/// The horde cannot be opened, or a server has just been started.
+pub(crate) async fn perform_alone(settings: &Settings, command: AdminCommand) -> anyhow::Result<Outcome> {
+    anyhow::ensure!(
+        settings.data_dir.is_dir(),
+        "there is no horde in {}: name its directory with --data-dir",
+        settings.data_dir.display()
+    );
+    let data_dir = DataDir::open(&settings.data_dir)?;
+    let base_url = base_url(settings, settings.listen)?;
+    // What is known about models does not matter here, and may be far away.
+    let models = ModelSources {
+        image: None,
+        text: None,
+    };
+    let parts = parts::open(settings, &data_dir, &base_url, &models).await?;
+    let engine = Engine::start(parts)
+        .await
+        .context("the horde cannot be loaded from the database")?;
+    let outcome = control::perform(&engine, command).await;
+    engine.store().clone().close().await;
+    Ok(outcome)
 }
 
 /// Binds the port without listening on it yet.

@@ -61,6 +61,59 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_name: Option<String>,
 
+    /// An administrator by name and number, as in ann#3; give it several times for several (also `ADMINS`, a JSON list)
+    /// [the account that the first start makes]
+    #[arg(
+        long = "admins",
+        env = "MUSTER_ADMINS",
+        value_name = "ALIAS",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    admins: Vec<String>,
+
+    /// An account becomes trusted by itself once more kudos than this are held back of what its workers earn (also
+    /// `KUDOS_TRUST_THRESHOLD`) [never]
+    #[arg(long, env = "MUSTER_TRUST_THRESHOLD", value_name = "KUDOS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trust_threshold: Option<i64>,
+
+    /// Where it is told that a worker was paused: the address of a Discord webhook (also
+    /// `DISCORD_PAUSED_NOTICE_WEBHOOK`) [nowhere]
+    #[arg(
+        long,
+        env = "MUSTER_PAUSED_NOTICE_WEBHOOK",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_notice_webhook: Option<String>,
+
+    /// How the operator is reached, for the documents (also `HORDE_EMAIL`) [nothing]
+    #[arg(long, env = "MUSTER_EMAIL", value_name = "TEXT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+
+    /// A Markdown file with the terms of service, in which {title}, {url} and {email} are filled in [neutral ones]
+    #[arg(long, env = "MUSTER_TERMS", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terms: Option<PathBuf>,
+
+    /// The same about privacy [a neutral one]
+    #[arg(long, env = "MUSTER_PRIVACY", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    privacy: Option<PathBuf>,
+
+    /// A JSON file with news, read whenever somebody asks for them [what comes with Muster]
+    #[arg(long, env = "MUSTER_NEWS", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    news: Option<PathBuf>,
+
+    /// Who supports the horde, and what they get for it: only in the file, as tables [[supporters]]
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    supporters: Vec<Supporting>,
+
     /// The title of the horde on its pages (also `HORDE_TITLE`) [AI Horde]
     #[arg(long, env = "MUSTER_TITLE", value_name = "TEXT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,6 +279,36 @@ pub(crate) struct Options {
     log: Option<String>,
 }
 
+impl Options {
+    /// Only where the horde is, for commands that do not serve.
+    pub(crate) fn of_place(
+        config: Option<PathBuf>,
+        data_dir: Option<PathBuf>,
+        database: Option<String>,
+    ) -> Self {
+        Self {
+            config,
+            data_dir,
+            database,
+            ..Self::default()
+        }
+    }
+}
+
+/// Somebody who supports the horde.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Supporting {
+    /// The number of their account.
+    pub(crate) user: i64,
+    /// Kudos that they get every month.
+    pub(crate) monthly_kudos: i64,
+    /// How they are called on the list of sponsors; nobody without a name is on it.
+    pub(crate) name: Option<String>,
+    /// Where their name leads.
+    pub(crate) link: Option<String>,
+}
+
 /// How the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -247,6 +330,14 @@ pub(crate) struct Settings {
     pub(crate) blobs: Option<String>,
     pub(crate) public_url: Option<String>,
     pub(crate) admin_name: String,
+    pub(crate) admins: Vec<String>,
+    pub(crate) trust_threshold: Option<i64>,
+    pub(crate) paused_notice_webhook: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) terms: Option<PathBuf>,
+    pub(crate) privacy: Option<PathBuf>,
+    pub(crate) news: Option<PathBuf>,
+    pub(crate) supporters: Vec<Supporting>,
     pub(crate) title: String,
     pub(crate) node_name: Option<String>,
     pub(crate) secret_key: Option<String>,
@@ -285,6 +376,14 @@ impl Default for Settings {
             blobs: None,
             public_url: None,
             admin_name: "admin".into(),
+            admins: Vec::new(),
+            trust_threshold: None,
+            paused_notice_webhook: None,
+            email: None,
+            terms: None,
+            privacy: None,
+            news: None,
+            supporters: Vec::new(),
             title: "AI Horde".into(),
             node_name: None,
             secret_key: None,
@@ -317,8 +416,12 @@ impl Default for Settings {
 }
 
 /// Variables that existing deployments set, and the options they stand for.
-const INHERITED: [(&str, &str); 16] = [
+const INHERITED: [(&str, &str); 20] = [
     ("HORDE_TITLE", "title"),
+    ("HORDE_EMAIL", "email"),
+    ("ADMINS", "admins"),
+    ("KUDOS_TRUST_THRESHOLD", "trust-threshold"),
+    ("DISCORD_PAUSED_NOTICE_WEBHOOK", "paused-notice-webhook"),
     ("secret_key", "secret-key"),
     ("HORDE_REQUIRE_MATCHED_TARGETING", "matched-targeting"),
     ("HORDE_UPFRONT_KUDOS_ON_WORKERLIST", "upfront-kudos-on-workerlist"),
@@ -335,6 +438,12 @@ const INHERITED: [(&str, &str); 16] = [
     ("R2_PERMANENT_BUCKET", "s3-permanent-bucket"),
     ("R2_SOURCE_IMAGE_BUCKET", "s3-source-bucket"),
 ];
+
+/// Those of them that are lists, in JSON.
+const INHERITED_LISTS: [&str; 1] = ["admins"];
+
+/// Those of them that are numbers.
+const INHERITED_NUMBERS: [&str; 1] = ["trust-threshold"];
 
 /// Those of them that are switches.
 const INHERITED_SWITCHES: [&str; 4] = [
@@ -380,6 +489,14 @@ fn inherited(environment: impl Fn(&str) -> Option<String>) -> Serialized<Map<Str
                 text.trim().to_lowercase().as_str(),
                 "1" | "true" | "yes" | "on"
             ))
+        } else if INHERITED_LISTS.contains(&option)
+            && let Ok(list) = serde_json::from_str::<Vec<String>>(&text)
+        {
+            Value::from(list)
+        } else if INHERITED_NUMBERS.contains(&option)
+            && let Ok(number) = text.trim().parse::<i64>()
+        {
+            Value::from(number)
         } else {
             Value::from(text)
         };
@@ -421,6 +538,8 @@ mod tests {
         let environment = |name: &str| match name {
             "HORDE_TITLE" => Some("inherited".to_owned()),
             "HORDE_TEST_APIKEYS" => Some(" Yes ".to_owned()),
+            "ADMINS" => Some("[\"ann#1\", \"ben#2\"]".to_owned()),
+            "KUDOS_TRUST_THRESHOLD" => Some("50000".to_owned()),
             "R2_TRANSIENT_BUCKET" => Some("12345".to_owned()),
             _ => None,
         };
@@ -430,6 +549,8 @@ mod tests {
             ("flag", "file")
         );
         assert!(settings.test_apikeys);
+        assert_eq!(settings.admins, ["ann#1", "ben#2"]);
+        assert_eq!(settings.trust_threshold, Some(50_000));
         assert_eq!(settings.s3_transient_bucket, "12345");
     }
 
@@ -444,6 +565,25 @@ mod tests {
         };
         let error = Settings::load(&options, none).unwrap_err().to_string();
         assert!(error.contains("listne"), "{error}");
+    }
+
+    #[test]
+    fn supporters_are_listed_in_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("muster.toml");
+        let text = "[[supporters]]\nuser = 7\nmonthly-kudos = 5000\nname = \"Ann\"\n[[supporters]]\nuser = 9\n\
+                    monthly-kudos = 1\n";
+        std::fs::write(&file, text).unwrap();
+        let options = Options {
+            config: Some(file),
+            ..Options::default()
+        };
+        let supporters = Settings::load(&options, none).unwrap().supporters;
+        assert_eq!(
+            (supporters.len(), supporters[0].user, supporters[0].monthly_kudos),
+            (2, 7, 5000)
+        );
+        assert_eq!(supporters[0].name.as_deref(), Some("Ann"));
     }
 
     #[test]

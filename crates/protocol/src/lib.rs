@@ -5,30 +5,49 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod about;
 pub mod alchemy;
 mod defaults;
 mod error;
 mod ids;
 pub mod image;
 mod kudos;
+mod modify_user;
 mod rc;
 mod schema;
+mod shared_key;
 pub mod stats;
 mod status;
+mod style;
+mod team;
 pub mod text;
 mod time;
 mod user;
+mod worker;
 
+pub use about::{HordeDocument, Newspiece, SimpleResponse};
 pub use error::{RequestError, RequestValidationError};
 pub use ids::{JobId, RequestId, UserId, WorkKind, WorkerId};
 pub use kudos::Kudos;
+pub use modify_user::{ModifyUser, ModifyUserInput};
 pub use rc::ReturnCode;
 pub use schema::{Body, request_schemas};
+pub use shared_key::{SharedKeyDetails, SharedKeyInput};
 pub use status::{Heartbeat, TestUser, TestUserInput};
+pub use style::{
+    CollectionDetails, CollectionInput, ExampleInput, ExamplePatch, ImageStyleInput, ImageStyleParams,
+    ImageStylePatch, StyleDetails, StyleExampleDetails, StyleInCollection, StyleModify, TextStyleInput,
+    TextStyleParams, TextStylePatch,
+};
+pub use team::{ActiveModelLite, CreateTeamInput, DeletedTeam, ModifyTeam, ModifyTeamInput, TeamDetails};
 pub use time::Timestamp;
 pub use user::{
-    ActiveGenerations, AmountRecords, ContributionsDetails, ThingRecords, UsageDetails, UserDetails,
-    UserKudosDetails, UserRecords, UserStyle,
+    ActiveGenerations, AmountRecords, ContributionsDetails, ListedUser, MonthlyKudos, ThingRecords,
+    UsageDetails, UserDetails, UserKudosDetails, UserRecords, UserStyle,
+};
+pub use worker::{
+    DeletedWorker, ModifyWorker, ModifyWorkerInput, TeamDetailsLite, WorkerDetails, WorkerDetailsLite,
+    WorkerKudosDetails, WorkerMessageDetails, WorkerMessageInput,
 };
 
 /// The key of the account that all callers without a key of their own share.

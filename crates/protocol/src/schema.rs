@@ -7,7 +7,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::{RequestValidationError, TestUserInput, alchemy, image, text};
+use crate::{
+    CollectionInput, CreateTeamInput, ExampleInput, ExamplePatch, ImageStyleInput, ImageStylePatch,
+    ModifyTeamInput, ModifyUserInput, ModifyWorkerInput, RequestValidationError, TestUserInput,
+    TextStyleInput, TextStylePatch, WorkerMessageInput, alchemy, image, text,
+};
 
 /// A request body that is checked against its published schema before it is read.
 pub trait Body: DeserializeOwned + 'static {
@@ -68,7 +72,19 @@ bodies!(
     text::SubmitInput,
     alchemy::RequestInput,
     alchemy::PopInput,
-    TestUserInput
+    TestUserInput,
+    ModifyUserInput,
+    ModifyWorkerInput,
+    WorkerMessageInput,
+    CreateTeamInput,
+    ModifyTeamInput,
+    ImageStyleInput,
+    ImageStylePatch,
+    TextStyleInput,
+    TextStylePatch,
+    ExampleInput,
+    ExamplePatch,
+    CollectionInput,
 );
 
 /// The schema of a body together with all that it refers to, by name, as it is published and

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Months, Utc};
 use serde::{Deserialize, Serialize};
 
 /// A moment in UTC, in whole milliseconds since the Unix epoch.
@@ -35,6 +35,19 @@ impl Timestamp {
     /// The calendar form, which the database and the wire use.
     pub fn to_datetime(self) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(self.0).unwrap_or_default()
+    }
+
+    /// The same moment of the next calendar month, or of its last day if it is shorter.
+    ///
+    /// ```
+    /// # use muster_protocol::Timestamp;
+    /// let end_of_january = Timestamp::from_millis(1_706_702_400_000);
+    /// assert_eq!(end_of_january.next_month().to_rfc822(), "Thu, 29 Feb 2024 12:00:00 -0000");
+    /// ```
+    #[must_use]
+    pub fn next_month(self) -> Self {
+        let next = self.to_datetime().checked_add_months(Months::new(1));
+        next.map_or(self, Into::into)
     }
 
     /// The wire form of every date field: RFC 822 with English names, whole seconds and the

@@ -1,12 +1,12 @@
-//! How an account looks from outside: `find_user` and, later, `users`.
+//! How an account looks from outside: `find_user` and `users`.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{RequestId, UserId, WorkerId};
+use crate::{RequestId, UserId, WorkKind, WorkerId};
 
-/// An account as its owner sees it. Fields that the viewer may not see are absent.
+/// An account. What the viewer may not see is absent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = UserDetails)]
 #[allow(clippy::struct_excessive_bools)] // the wire format is what it is
@@ -17,6 +17,12 @@ pub struct UserDetails {
     pub id: UserId,
     /// Spendable balance in whole kudos.
     pub kudos: f64,
+    /// For moderators: what is held back until its owner is trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluating_kudos: Option<f64>,
+    /// For moderators: what it gets every month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monthly_kudos: Option<MonthlyKudos>,
     /// Where the balance came from.
     pub kudos_details: UserKudosDetails,
     /// Jobs that may wait in the queue at once.
@@ -41,6 +47,9 @@ pub struct UserDetails {
     pub active_generations: Option<ActiveGenerations>,
     #[allow(missing_docs)]
     pub trusted: bool,
+    /// For moderators: how many reasons for suspicion there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspicious: Option<u32>,
     #[allow(missing_docs)]
     pub flagged: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +71,12 @@ pub struct UserDetails {
     /// How to reach the owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<String>,
+    /// For moderators: their note about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_comment: Option<String>,
+    /// For moderators: the passkey of its proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_passkey: Option<String>,
     /// Seconds since registration.
     pub account_age: u64,
     /// Obsolete, always null inside.
@@ -70,6 +85,51 @@ pub struct UserDetails {
     pub contributions: ContributionsDetails,
     /// What was requested and delivered.
     pub records: UserRecords,
+}
+
+/// What an account gets every month.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MonthlyKudos)]
+pub struct MonthlyKudos {
+    /// Kudos a month.
+    pub amount: i64,
+    /// RFC 822 date of the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_received: Option<String>,
+}
+
+/// An account in a list, where what the viewer may not see is null rather than absent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedUser(
+    /// The account.
+    pub UserDetails,
+);
+
+impl Serialize for ListedUser {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const NULL: [&str; 9] = [
+            "evaluating_kudos",
+            "worker_ids",
+            "sharedkey_ids",
+            "vpn",
+            "special",
+            "suspicious",
+            "contact",
+            "admin_comment",
+            "proxy_passkey",
+        ];
+        const EMPTY: [&str; 2] = ["active_generations", "monthly_kudos"];
+        let mut account = serde_json::to_value(&self.0).map_err(serde::ser::Error::custom)?;
+        if let Some(members) = account.as_object_mut() {
+            for name in NULL {
+                members.entry(name).or_insert(serde_json::Value::Null);
+            }
+            for name in EMPTY {
+                members.entry(name).or_insert_with(|| serde_json::json!({}));
+            }
+        }
+        account.serialize(serializer)
+    }
 }
 
 /// Totals of kudos by what moved them.
@@ -95,7 +155,8 @@ pub struct UserStyle {
     pub id: Uuid,
     /// `image` or `text`.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[schema(value_type = String)]
+    pub kind: WorkKind,
 }
 
 /// Requests that are still kept, by kind; a kind without requests is absent.

@@ -8,7 +8,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use muster_protocol::{RequestError, RequestValidationError, alchemy, image, request_schemas, text};
+use muster_protocol::{
+    CollectionInput, CreateTeamInput, ExampleInput, ExamplePatch, ImageStyleInput, ImageStylePatch,
+    ModifyTeamInput, ModifyUserInput, ModifyWorkerInput, RequestError, RequestValidationError,
+    TextStyleInput, TextStylePatch, WorkerMessageInput, alchemy, image, request_schemas, text,
+};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
@@ -38,6 +42,53 @@ const API_VERSION: &str = "2.5";
         routes::interrogate::pop,
         routes::interrogate::deliver,
         routes::users::find,
+        routes::users::list,
+        routes::users::get,
+        routes::users::put,
+        routes::users::delete,
+        routes::workers::list,
+        routes::workers::get,
+        routes::workers::get_by_name,
+        routes::workers::put,
+        routes::workers::delete,
+        routes::messages::list,
+        routes::messages::post,
+        routes::messages::get,
+        routes::messages::delete,
+        routes::teams::list,
+        routes::teams::post,
+        routes::teams::get,
+        routes::teams::patch,
+        routes::teams::delete,
+        routes::shared_keys::put,
+        routes::shared_keys::get,
+        routes::shared_keys::patch,
+        routes::shared_keys::delete,
+        routes::styles::list_image,
+        routes::styles::post_image,
+        routes::styles::get_image,
+        routes::styles::get_image_by_name,
+        routes::styles::patch_image,
+        routes::styles::delete_image,
+        routes::styles::list_text,
+        routes::styles::post_text,
+        routes::styles::get_text,
+        routes::styles::get_text_by_name,
+        routes::styles::patch_text,
+        routes::styles::delete_text,
+        routes::styles::post_example,
+        routes::styles::patch_example,
+        routes::styles::delete_example,
+        routes::collections::list,
+        routes::collections::post,
+        routes::collections::get,
+        routes::collections::get_by_name,
+        routes::collections::patch,
+        routes::collections::delete,
+        routes::documents::terms,
+        routes::documents::privacy,
+        routes::documents::sponsors,
+        routes::status::news,
         routes::stats::image_totals,
         routes::stats::image_models,
         routes::stats::text_totals,
@@ -54,7 +105,7 @@ struct Description;
 pub(crate) async fn document(State(state): State<AppState>) -> Response {
     static DOCUMENT: LazyLock<Value> = LazyLock::new(describe);
     let mut document = DOCUMENT.clone();
-    document["info"]["title"] = state.title.as_ref().into();
+    document["info"]["title"] = state.about.title.as_str().into();
     (
         [(CONTENT_TYPE, CONTENT_TYPE_JSON)],
         Bytes::from(document.to_string()),
@@ -89,6 +140,18 @@ fn enforced() -> Map<String, Value> {
     schemas.extend(request_schemas::<text::SubmitInput>());
     schemas.extend(request_schemas::<alchemy::RequestInput>());
     schemas.extend(request_schemas::<alchemy::PopInput>());
+    schemas.extend(request_schemas::<ModifyUserInput>());
+    schemas.extend(request_schemas::<ModifyWorkerInput>());
+    schemas.extend(request_schemas::<WorkerMessageInput>());
+    schemas.extend(request_schemas::<CreateTeamInput>());
+    schemas.extend(request_schemas::<ModifyTeamInput>());
+    schemas.extend(request_schemas::<ImageStyleInput>());
+    schemas.extend(request_schemas::<ImageStylePatch>());
+    schemas.extend(request_schemas::<TextStyleInput>());
+    schemas.extend(request_schemas::<TextStylePatch>());
+    schemas.extend(request_schemas::<ExampleInput>());
+    schemas.extend(request_schemas::<ExamplePatch>());
+    schemas.extend(request_schemas::<CollectionInput>());
     schemas
 }
 

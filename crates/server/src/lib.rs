@@ -6,9 +6,11 @@
 //! | --- | --- |
 //! | [`http`] | conventions of the API that no single route owns: addresses, limits, headers, masks, errors |
 //! | `routes` | one file for each resource |
+//! | `about` | what the operator tells about the horde: documents, news |
 //! | `description` | the machine-readable description of the API |
 //! | `failure` | what an engine error becomes on the wire |
 
+mod about;
 mod description;
 mod failure;
 pub mod http;
@@ -20,8 +22,9 @@ use axum::{Router, serve::ListenerExt as _};
 use muster_engine::Engine;
 use tokio::net::TcpListener;
 
+pub use crate::about::About;
 use crate::http::{
-    AddressRules, MemoryStore, NoPasskeys, NodeName, PrivilegedAddresses, RateLimiter, with_conventions,
+    AddressRules, MemoryStore, NodeName, Passkeys, PrivilegedAddresses, RateLimiter, with_conventions,
 };
 
 /// Version of the server software, as `heartbeat` and the `Horde-Node` header tell it.
@@ -30,8 +33,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How a node presents itself and whom it believes.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Title of the horde on pages and in the API's description.
-    pub title: String,
+    /// What the operator tells about the horde.
+    pub about: About,
     /// Name of this node in the `Horde-Node` header.
     pub node: String,
     /// Port of this node in the `Horde-Node` header.
@@ -46,9 +49,18 @@ pub struct ServerConfig {
 #[derive(Clone)]
 pub(crate) struct AppState {
     pub(crate) engine: Engine,
-    pub(crate) title: Arc<str>,
+    pub(crate) about: Arc<About>,
     /// Whose limits are raised.
     pub(crate) privileged: Arc<PrivilegedAddresses>,
+}
+
+/// The passkeys of the horde's services.
+struct KnownPasskeys(Engine);
+
+impl Passkeys for KnownPasskeys {
+    fn accepts(&self, passkey: &str) -> bool {
+        self.0.accepts_passkey(passkey)
+    }
 }
 
 /// All routes of the server with the conventions around them.
@@ -63,13 +75,13 @@ pub fn router(engine: Engine, config: &ServerConfig) -> Router {
         RateLimiter::disabled()
     };
     let state = AppState {
-        engine,
-        title: config.title.as_str().into(),
+        engine: engine.clone(),
+        about: Arc::new(config.about.clone()),
         privileged,
     };
     let addresses = AddressRules {
         trusted_hops: config.trusted_hops,
-        passkeys: Arc::new(NoPasskeys),
+        passkeys: Arc::new(KnownPasskeys(engine)),
     };
     let node = NodeName::new(&config.node, config.port, VERSION);
     with_conventions(routes::all(&limiter).with_state(state), node, addresses)

@@ -129,9 +129,8 @@ fn request(cast: Cast) -> NewRequest {
                 kind: WorkKind::Image,
                 amount: 1.0,
             }],
-            workers: Vec::new(),
-            work: Vec::new(),
             active: vec![(cast.client, AT)],
+            ..Tallies::default()
         },
     }
 }
@@ -189,8 +188,8 @@ fn finish(cast: Cast, request: RequestId, job: JobId) -> FinishJob {
                 fulfilments: 1,
                 ..WorkerTally::new(cast.worker, WorkerAction::Generated)
             }],
-            work: Vec::new(),
             active: vec![(cast.client, AT), (cast.owner, AT)],
+            ..Tallies::default()
         },
         request_consumed: charge,
         request_expiry: AT + HOUR,

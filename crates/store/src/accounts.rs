@@ -6,8 +6,8 @@ use muster_protocol::{Kudos, Timestamp, UserId, WorkKind};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Suspicion,
-    ledger::{KudosAction, RecordKind},
+    EventKind, Suspicion,
+    tallies::{KudosAction, RecordKind},
     text::hex,
 };
 
@@ -165,6 +165,16 @@ pub struct Account {
     pub balances: Balances,
 }
 
+/// In which order accounts are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AccountOrder {
+    /// Those with most to spend first.
+    #[default]
+    Richest,
+    /// Oldest first.
+    Oldest,
+}
+
 /// A new account; its number is assigned by the journal.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
@@ -191,6 +201,32 @@ pub struct SetBalance {
     pub spendable: Kudos,
 }
 
+/// Kudos that the horde gives to an account, or takes from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// The idempotency key.
+    pub key: String,
+    /// Why.
+    pub kind: EventKind,
+    /// Which of the account's totals it counts in.
+    pub action: KudosAction,
+    /// How much; negative takes.
+    pub amount: Kudos,
+    /// The lowest balance that it may leave.
+    pub floor: Kudos,
+}
+
+/// A change of what an account gets every month. An increase is paid at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonthlyChange {
+    /// The idempotency key of the payment.
+    pub key: String,
+    /// How much more, or less; the result is never negative.
+    pub amount: Kudos,
+    /// The lowest balance of the account.
+    pub floor: Kudos,
+}
+
 /// Changes to an account: what is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct AccountChanges {
@@ -204,8 +240,8 @@ pub struct AccountChanges {
     pub admin_comment: Option<Option<String>>,
     /// A new passkey, or none.
     pub proxy_passkey: Option<Option<String>>,
-    /// New monthly kudos.
-    pub monthly_kudos: Option<Kudos>,
+    /// A change of the monthly kudos.
+    pub monthly_kudos: Option<MonthlyChange>,
     /// When monthly kudos were last received.
     pub monthly_kudos_received: Option<Timestamp>,
     /// A new usage multiplier.
@@ -231,6 +267,8 @@ pub struct AccountChanges {
     pub drain_escrow: Option<String>,
     /// Sets the spendable balance.
     pub balance: Option<SetBalance>,
+    /// Gives or takes kudos.
+    pub payment: Option<Payment>,
 }
 
 /// One of an account's action totals.

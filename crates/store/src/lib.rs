@@ -11,6 +11,7 @@
 //! what happened; this crate makes it durable, exactly once and balanced.
 
 mod accounts;
+mod belongings;
 pub mod blobs;
 mod codes;
 mod config;
@@ -25,27 +26,37 @@ mod requests;
 mod sql;
 mod store;
 mod suspicion;
+mod tallies;
 mod text;
 mod webhooks;
 mod workers;
 
 pub use accounts::{
-    Account, AccountChanges, ApiKeyHash, Balances, NewAccount, Role, Roles, SetBalance, UserRecord, UserTotal,
+    Account, AccountChanges, AccountOrder, ApiKeyHash, Balances, MonthlyChange, NewAccount, Payment, Role,
+    Roles, SetBalance, UserRecord, UserTotal,
+};
+pub use belongings::{
+    Collection, CollectionFilter, ListOrder, MessageFilter, Page, SharedKey, Style, StyleExample,
+    StyleFilter, Team, Validity, WorkerMessage,
 };
 pub use blobs::{BlobConfig, BlobError, BlobMethod, BlobUrlError, Blobs, Bucket, BucketNames, S3Config};
 pub use config::{MigrationReport, StoreConfig};
 pub use error::{JournalError, StoreError};
 pub use journal::{Journal, Posted};
 pub use ledger::{
-    AccountRef, BookedEntry, Drift, Entry, EventKind, KudosAction, LedgerAudit, LedgerEvent, Pot, RecordKind,
-    RecordTally, Requirement, SystemAccount, Tallies, UnbalancedEvent, UserTally, WorkStat, WorkTally,
-    WorkerAction, WorkerTally,
+    AccountRef, BookedEntry, Drift, Entry, EventKind, LedgerAudit, LedgerEvent, Pot, Requirement,
+    SystemAccount, UnbalancedEvent,
 };
+pub use reads::{AccountFacts, OwnStyle};
 pub use requests::{
     CancelOutcome, Expired, FaultJob, FaultOutcome, FinishJob, FinishOutcome, JobState, NewJob, NewRequest,
     RequestCreated, StartJobs, StartOutcome, StoredJob, StoredRequest,
 };
 pub use store::Store;
 pub use suspicion::Suspicion;
+pub use tallies::{
+    KudosAction, RecordKind, RecordTally, SharedKeyTally, Tallies, TeamTally, UserTally, WorkStat, WorkTally,
+    WorkerAction, WorkerTally,
+};
 pub use webhooks::{NewWebhookDelivery, WebhookDelivery};
 pub use workers::{NewWorker, StoredWorker, WorkerChanges, WorkerCheckIn, WorkerRegistration};

@@ -5,7 +5,7 @@ use serde_json::Value;
 use strum::FromRepr;
 use uuid::Uuid;
 
-use crate::ledger::{LedgerEvent, Tallies};
+use crate::{ledger::LedgerEvent, tallies::Tallies};
 
 /// Where a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, FromRepr)]

@@ -158,6 +158,7 @@ async fn make_anonymous(db: &DatabaseConnection) -> Result<(), StoreError> {
         concurrency: Set(500),
         roles: Set(Roles::NONE.bits()),
         suspicions: Set(serde_json::json!([])),
+        wiped: Set(false),
     };
     let keep = OnConflict::column(user::Column::Id).do_nothing().to_owned();
     user::Entity::insert(anonymous)

@@ -1,13 +1,17 @@
 //! The accounts in use, so that no call reads a row to learn who is calling.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use muster_kudos::account::{self, AccountKind};
-use muster_protocol::{Kudos, ReturnCode, UserId};
-use muster_store::{Account, ApiKeyHash, Role, Store};
+use muster_protocol::{Kudos, ReturnCode, Timestamp, UserId};
+use muster_store::{Account, AccountFacts, ApiKeyHash, Balances, Role, Store};
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use uuid::Uuid;
 
@@ -15,6 +19,8 @@ use crate::{EngineError, error::Result};
 
 /// Accounts that fit in memory at once; the least used go first.
 const CAPACITY: usize = 100_000;
+/// How long what is told of an account is used: another node may have changed it.
+const FACTS_LIFETIME: Duration = Duration::from_secs(30);
 
 /// Accounts by key and by number. What a commit changes is told to the cache by whoever committed.
 #[derive(Debug)]
@@ -23,19 +29,42 @@ pub(crate) struct AccountCache {
     by_number: Cache<UserId, Caller>,
 }
 
-/// An account in use. Clones share the balance.
+/// An account in use. Clones share the balances.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     account: Arc<Account>,
-    spendable: Arc<AtomicI64>,
+    state: Arc<State>,
+}
+
+/// What changes of an account without the account being written anew.
+#[derive(Debug)]
+struct State {
+    spendable: AtomicI64,
+    escrow: AtomicI64,
+    /// How often something changed that others may have looked up.
+    changes: AtomicU64,
+    facts: Mutex<Option<KnownFacts>>,
+}
+
+/// What was looked up about an account, and what [`State::changes`] was before.
+#[derive(Debug)]
+struct KnownFacts {
+    changes: u64,
+    at: Timestamp,
+    facts: Arc<AccountFacts>,
 }
 
 impl Caller {
-    fn new(account: Account) -> Self {
-        let spendable = account.balances.spendable.hundredths();
+    pub(super) fn new(account: Account) -> Self {
+        let balances = account.balances;
         Self {
             account: Arc::new(account),
-            spendable: Arc::new(spendable.into()),
+            state: Arc::new(State {
+                spendable: balances.spendable.hundredths().into(),
+                escrow: balances.escrow.hundredths().into(),
+                changes: AtomicU64::default(),
+                facts: Mutex::default(),
+            }),
         }
     }
 
@@ -49,7 +78,31 @@ impl Caller {
 
     /// The spendable balance as of the last commit that this node knows of.
     pub(crate) fn spendable(&self) -> Kudos {
-        Kudos::from_hundredths(self.spendable.load(Ordering::Relaxed))
+        Kudos::from_hundredths(self.state.spendable.load(Ordering::Relaxed))
+    }
+
+    /// What is held back until its owner is trusted, as of the last commit that this node knows of.
+    pub(crate) fn escrow(&self) -> Kudos {
+        Kudos::from_hundredths(self.state.escrow.load(Ordering::Relaxed))
+    }
+
+    /// What is told of the account beside its row: from memory, if nothing has changed since it was looked up.
+    pub(super) async fn facts(&self, store: &Store, now: Timestamp) -> Result<Arc<AccountFacts>> {
+        let changes = self.state.changes.load(Ordering::Acquire);
+        if let Some(known) = &*self.state.facts.lock()
+            && known.changes == changes
+            && now.since(known.at) < FACTS_LIFETIME
+        {
+            return Ok(Arc::clone(&known.facts));
+        }
+        let found = store.account_facts(&[self.id()]).await?.remove(&self.id());
+        let facts = Arc::new(found.unwrap_or_default());
+        *self.state.facts.lock() = Some(KnownFacts {
+            changes,
+            at: now,
+            facts: Arc::clone(&facts),
+        });
+        Ok(facts)
     }
 
     pub(crate) fn has(&self, role: Role) -> bool {
@@ -141,11 +194,29 @@ impl AccountCache {
         caller
     }
 
-    /// Takes over a balance as a commit left it.
-    pub(crate) fn set_spendable(&self, id: UserId, balance: Kudos) {
+    /// Takes over balances as a commit left them. What else is told of the account has changed with them.
+    pub(crate) fn set_balances(&self, id: UserId, balances: Balances) {
         if let Some(caller) = self.by_number.get(&id) {
-            caller.spendable.store(balance.hundredths(), Ordering::Relaxed);
+            let State {
+                spendable, escrow, ..
+            } = &*caller.state;
+            spendable.store(balances.spendable.hundredths(), Ordering::Relaxed);
+            escrow.store(balances.escrow.hundredths(), Ordering::Relaxed);
+            caller.state.changes.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// What is told of an account beside its row has changed.
+    pub(crate) fn note_change(&self, id: UserId) {
+        if let Some(caller) = self.by_number.get(&id) {
+            caller.state.changes.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Forgets an account that is there no more.
+    pub(crate) fn forget(&self, id: UserId) {
+        self.by_number.remove(&id);
+        self.by_key.clear();
     }
 
     /// Forgets which keys belong to whom: some account has a new key.

@@ -1,14 +1,14 @@
 //! How accounts come to be: registration, and test accounts for automated tests.
 
-use muster_protocol::{Kudos, TestUser, TestUserInput, UserId};
-use muster_store::{AccountChanges, ApiKeyHash, NewAccount, Role, Roles, SetBalance};
+use muster_protocol::{Kudos, ReturnCode, TestUser, TestUserInput};
+use muster_store::{AccountChanges, ApiKeyHash, NewAccount, Role, Roles, SetBalance, Suspicion};
 use uuid::Uuid;
 
-use super::cache::Caller;
-use crate::{Engine, error::Result, keys::new_api_key, names};
+use super::{cache::Caller, change::checked_username};
+use crate::{Engine, EngineError, error::Result, keys::new_api_key, names, profanity::is_profane};
 
 /// The longest user name, in characters.
-const NAME_LIMIT: usize = 30;
+pub(super) const NAME_LIMIT: usize = 30;
 /// Generations that an account may have queued.
 pub(super) const CONCURRENCY: i32 = 30;
 
@@ -24,28 +24,34 @@ pub struct NewKey {
 impl Engine {
     /// Registers a pseudonymous account: the key is its only credential.
     ///
-    /// The name is cut to 30 characters and cleaned. `None` if nothing is left of it.
+    /// The name is cut to 30 characters and cleaned. Whoever sends a longer one is remembered for it.
     ///
     /// # Errors
-    /// The database failed; no account was made.
-    pub async fn register(&self, name: &str) -> Result<Option<NewKey>> {
-        let username = names::clean(&names::truncate(name.trim(), NAME_LIMIT));
-        if username.is_empty() {
-            return Ok(None);
-        }
+    /// `ProfaneUserName`, `BadRequest` if nothing is left of the name, or the database failed; no account was made.
+    pub async fn register(&self, name: &str) -> Result<NewKey> {
+        let name = name.trim();
+        let too_long = name.chars().count() > NAME_LIMIT;
+        let username = checked_username(&names::truncate(name, NAME_LIMIT))?;
         let external_id = Uuid::from_u128(self.random()).to_string();
         let (caller, api_key) = self.make_account(username, external_id, Roles::NONE).await?;
-        Ok(Some(NewKey {
+        if too_long {
+            self.suspect_account(caller.id(), Suspicion::UsernameLong).await?;
+        }
+        Ok(NewKey {
             alias: caller.alias(),
             api_key,
-        }))
+        })
     }
 
     /// Makes or refreshes an account for automated tests: same external id, same account, new key.
     ///
     /// # Errors
-    /// Only the database's.
+    /// `ProfaneUserName`, or the database failed.
     pub async fn test_user(&self, input: TestUserInput) -> Result<TestUser> {
+        if is_profane(&input.username) {
+            let message = "A user name cannot contain profanity.";
+            return Err(EngineError::refused(ReturnCode::ProfaneUserName, message));
+        }
         let username = names::clean(&input.username);
         let external_id = names::clean(&input.oauth_id);
         let existing = self.store.account_by_external_id(&external_id).await?;
@@ -77,7 +83,7 @@ impl Engine {
             key: format!("test-user:{}", Uuid::from_u128(self.random())),
             spendable: Kudos::from_whole(kudos),
         });
-        let caller = self.change_account(caller.id(), changes).await?;
+        let caller = self.set_account(caller.id(), changes).await?;
         Ok(TestUser {
             api_key,
             user_id: caller.id().to_string(),
@@ -90,7 +96,7 @@ impl Engine {
         })
     }
 
-    pub(super) fn new_key(&self) -> String {
+    pub(crate) fn new_key(&self) -> String {
         new_api_key(&mut *self.rng.lock())
     }
 
@@ -111,14 +117,5 @@ impl Engine {
         };
         let account = self.store.journal().register_account(account).await?;
         Ok((self.accounts.remember(account), key))
-    }
-
-    pub(super) async fn change_account(&self, id: UserId, changes: AccountChanges) -> Result<Caller> {
-        let account = self
-            .store
-            .journal()
-            .set_account(id, changes, self.clock.now())
-            .await?;
-        Ok(self.accounts.remember(account))
     }
 }

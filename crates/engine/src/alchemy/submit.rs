@@ -56,6 +56,8 @@ impl Engine {
             id,
             call,
             caller: &caller,
+            shared_key: None,
+            style: None,
             count,
             webhook: input.webhook,
             priority: caller.spendable().whole(),

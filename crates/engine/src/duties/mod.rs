@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Engine,
+    accounts::PAYDAY_INTERVAL,
     error::Result,
     requests::LIFETIME,
     work::{Work, for_each_kind},
@@ -32,6 +33,9 @@ impl Engine {
         let mut flushed = self.clock.now();
         let mut pruned = self.clock.now();
         let mut swept = self.clock.now();
+        // Whoever's month ended while the server was down is not kept waiting.
+        report("monthly kudos", self.pay_monthly_kudos().await);
+        let mut paid = self.clock.now();
         let mut sweep: Option<JoinHandle<()>> = None;
         loop {
             tokio::select! {
@@ -48,6 +52,11 @@ impl Engine {
             if now.since(pruned) >= self.config.prune_interval {
                 pruned = now;
                 report("pruning", self.prune(now).await);
+                self.messages.forget_expired(now);
+            }
+            if now.since(paid) >= PAYDAY_INTERVAL {
+                paid = now;
+                report("monthly kudos", self.pay_monthly_kudos().await);
             }
             if now.since(swept) >= SWEEP_INTERVAL && sweep.as_ref().is_none_or(JoinHandle::is_finished) {
                 swept = now;

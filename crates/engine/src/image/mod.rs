@@ -39,7 +39,9 @@ use crate::{
 };
 pub use rate::RatingService;
 use request::ImageRequest;
+pub(crate) use rules::{check_special_models, check_style_params};
 use service::{Derived, ImageSettings};
+pub(crate) use warnings::unsuitable_parameters;
 
 /// How long a request lives at least after an extra slow worker took one of its jobs.
 const EXTRA_SLOW_LIFETIME: Duration = Duration::from_hours(1);
@@ -128,6 +130,10 @@ impl Work for Image {
 
     fn offer(serving: &Serving<Self>, standing: Standing) -> Offer {
         service::offer(&serving.settings, &serving.derived, standing)
+    }
+
+    fn announced_pixels(settings: &ImageSettings) -> Option<u64> {
+        Some(settings.max_pixels)
     }
 
     fn columns(settings: &ImageSettings) -> Columns {

@@ -47,6 +47,7 @@ impl Engine {
         if self.is_draining() {
             return Ok(Popped::default());
         }
+        let messages = self.messages.for_pop(present.id, self.clock.now());
         let strange = Unprioritised::Refused(STRANGE);
         priority_users(&input.priority_usernames, STRANGE, strange)?;
         let popping = Popping {
@@ -54,11 +55,15 @@ impl Engine {
             amount: input.amount,
         };
         match self.next_jobs(&popping).await? {
-            Ok(handed_out) => self.image_jobs(&popping, handed_out).await,
+            Ok(handed_out) => {
+                let jobs = self.image_jobs(&popping, handed_out).await?;
+                Ok(Popped { messages, ..jobs })
+            }
             Err(skipped) => {
                 popping.check_maintenance()?;
                 Ok(Popped {
                     skipped: wire_skipped(&skipped),
+                    messages,
                     ..Popped::default()
                 })
             }

@@ -69,6 +69,16 @@ pub(crate) fn check_texts(input: &RequestInput) -> Result<()> {
 
 /// What depends on the parameters.
 pub(crate) fn check_params(input: &RequestInput, caller: &Caller, models: &ModelReference) -> Result<()> {
+    check_style_params(input, models)?;
+    check_special(input, caller)?;
+    check_control(input, models)?;
+    check_sources(input, models)?;
+    check_workflow(&input.params)?;
+    check_missing_source(input, models)
+}
+
+/// What depends on the parameters that styles have, too.
+pub(crate) fn check_style_params(input: &RequestInput, models: &ModelReference) -> Result<()> {
     use Baseline::{Flux1, QwenImage, ZImageTurbo};
     let params = &input.params;
     let any = |test: fn(Baseline) -> bool| input.models.iter().any(|model| test(models.baseline(model)));
@@ -122,11 +132,7 @@ pub(crate) fn check_params(input: &RequestInput, caller: &Caller, models: &Model
     {
         return refuse(ReturnCode::BadCfgDecimals, "cfg_scale has at most two decimals.");
     }
-    check_special(input, caller)?;
-    check_control(input, models)?;
-    check_sources(input, models)?;
-    check_workflow(params)?;
-    check_missing_source(input, models)
+    Ok(())
 }
 
 /// The families that can do the most.
@@ -169,7 +175,20 @@ fn check_special(input: &RequestInput, caller: &Caller) -> Result<()> {
         .special
         .as_ref()
         .is_some_and(|special| !special.is_empty());
-    for model in input.models.iter().filter(|model| model.contains(SPECIAL_MODEL)) {
+    check_special_models(&input.models, has_params, caller)?;
+    if has_params && !is_special {
+        return refuse(
+            ReturnCode::BadRequest,
+            "Special parameters need the special role.",
+        );
+    }
+    Ok(())
+}
+
+/// Models that belong to one account are for that account.
+pub(crate) fn check_special_models(models: &[String], has_params: bool, caller: &Caller) -> Result<()> {
+    let is_special = caller.has(Role::Special);
+    for model in models.iter().filter(|model| model.contains(SPECIAL_MODEL)) {
         let owner = model.split_once("::").map(|(_, owner)| owner);
         match owner {
             _ if !is_special => {
@@ -195,12 +214,6 @@ fn check_special(input: &RequestInput, caller: &Caller) -> Result<()> {
             }
             Some(_) => {}
         }
-    }
-    if has_params && !is_special {
-        return refuse(
-            ReturnCode::BadRequest,
-            "Special parameters need the special role.",
-        );
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     Call, Engine, EngineError, Submission,
     error::Result,
-    requests::{Accepting, Asking, check_batching, priority_of},
+    requests::{Accepting, Asking},
 };
 
 impl Engine {
@@ -40,16 +40,20 @@ impl Engine {
     ) -> Result<Submission<RequestAccepted>> {
         call.key()?;
         rules::check_texts(&input)?;
+        // Styles come before everything else, for they may name the account that pays.
+        let style = self.apply_image_style(&mut input).await?;
         let asking = Asking {
-            style: input.style.as_deref(),
+            style: style.as_ref(),
+            allow_downgrade: input.allow_downgrade,
             webhook: input.webhook.as_deref(),
             proxied_account: input.proxied_account.as_deref(),
             extra_source_images: input.extra_source_images.len(),
         };
-        let caller = self.requester(call, asking).await?;
+        let mut payer = self.requester(call, asking).await?;
+        let caller = payer.caller.clone();
         let workers = self.named_workers(&input.workers)?;
         let asked = input.params.n.unwrap_or(1);
-        check_batching(asked, input.disable_batching, &caller)?;
+        self.check_batching(asked, input.disable_batching, &caller)?;
         let models = self.models();
         let _claim = self.claim_slots::<Image>(&caller, &input.models, asked)?;
         rules::check_params(&input, &caller, &models)?;
@@ -73,6 +77,8 @@ impl Engine {
         if caller.has(Role::Education) {
             spec = spec.for_education();
         }
+        let goes_on = allow_downgrade && !self.must_pay_for_named_workers(&spec.workers);
+        payer.check_budget(|| self.upfront_amount(&spec, count), goes_on)?;
         let mut terms = self.upfront_terms(&spec, count, allow_downgrade);
         if let Some(unmet) = terms.take_if(|terms| !terms.are_met_by(&caller)) {
             let outcome = self.take_less(&mut spec, &unmet);
@@ -81,6 +87,7 @@ impl Engine {
                 outcome?;
             }
         }
+        payer.check_picture(u64::from(spec.width) * u64::from(spec.height), spec.steps)?;
         if dry_run {
             let kudos = round0(self.estimate(&spec, &spec.priced(), count));
             return Ok(Submission::DryRun(RequestAccepted {
@@ -94,9 +101,11 @@ impl Engine {
             id: self.new_request_id(),
             call,
             caller: &caller,
+            shared_key: payer.shared_key(),
+            style: style.as_ref(),
             count,
             webhook,
-            priority: priority_of(&caller),
+            priority: payer.priority(),
             tax: Kudos::ZERO,
             price: 0.0,
         };

@@ -6,7 +6,7 @@ use muster_kudos::image::{
     ImageJob,
     upfront::{HordeLoad, RequestedModel, UpfrontQuestion, UpfrontVerdict, downgrade, is_lcm_lora, judge},
 };
-use muster_protocol::{Kudos, ReturnCode};
+use muster_protocol::{Kudos, ReturnCode, WorkerId};
 
 use super::request::ImageRequest;
 use crate::{Engine, EngineError, accounts::Caller, error::Result};
@@ -43,9 +43,14 @@ impl Engine {
         let verdict = judge(question(spec, &job, &models), self.load(), named_workers_pay);
         verdict.is_needed().then(|| Terms {
             verdict,
-            required: Kudos::from_f64(self.estimate(spec, &job, count)),
+            required: self.upfront_amount(spec, count),
             allow_downgrade,
         })
+    }
+
+    /// What a request of `count` pictures must promise, if it must promise anything.
+    pub(super) fn upfront_amount(&self, spec: &ImageRequest, count: u32) -> Kudos {
+        Kudos::from_f64(self.estimate(spec, &without_sources(spec), count))
     }
 
     /// Makes less of a request whose requester cannot pay for it.
@@ -62,6 +67,11 @@ impl Engine {
         spec.slow_workers = true;
         (spec.width, spec.height, spec.steps) = (less.width, less.height, less.steps);
         Ok(())
+    }
+
+    /// Whether a request that names workers must be paid upfront, whatever it is.
+    pub(crate) fn must_pay_for_named_workers(&self, workers: &[WorkerId]) -> bool {
+        self.config.upfront_for_named_workers && !workers.is_empty()
     }
 
     /// How busy the horde is.

@@ -51,18 +51,21 @@ impl Engine {
             return Ok(());
         };
         let now = self.clock.now();
+        let tallies = tallies::<W>(&lost);
+        let lost_by = tallies.workers.clone();
         let fault = FaultJob {
             job: id,
             request: lost.request,
             at: now,
             return_slot: !lost.fake && !lost.last,
             request_faulted: lost.ends_request,
-            tallies: tallies::<W>(&lost),
+            tallies,
         };
         let FaultOutcome::Faulted { request_faulted, .. } = self.store.journal().fault_job(fault).await?
         else {
             return Ok(());
         };
+        self.count_for_workers(&lost_by);
         if let Some(work) = &lost.work {
             self.statistics.count(work);
         }

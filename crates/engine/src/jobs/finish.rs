@@ -2,9 +2,10 @@
 
 use std::{str::FromStr, sync::Arc};
 
-use muster_protocol::{JobId, Kudos, RequestId, ReturnCode, Timestamp, UserId, WorkerId};
-use muster_store::{FinishJob, FinishOutcome, JobState, NewWebhookDelivery, Suspicion, Tallies};
+use muster_protocol::{JobId, Kudos, RequestId, ReturnCode, Timestamp, UserId, WorkKind, WorkerId};
+use muster_store::{FinishJob, FinishOutcome, JobState, NewWebhookDelivery, Suspicion, Tallies, WorkerTally};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{settlement::Delivery, work_tally};
 use crate::{
@@ -26,6 +27,7 @@ pub(crate) struct Found<W: Work> {
     pub(crate) request: RequestId,
     pub(crate) spec: Arc<W::Request>,
     pub(crate) requester: UserId,
+    shared_key: Option<Uuid>,
     /// Price of the job before multipliers.
     pub(crate) price: f64,
     /// Work in the job.
@@ -67,6 +69,7 @@ impl<W: Work> Found<W> {
             request: request.id,
             spec: Arc::clone(&request.spec),
             requester: request.user,
+            shared_key: request.shared_key,
             price: request.price,
             things: request.things,
             part: job.part,
@@ -167,6 +170,8 @@ impl Engine {
                 job: found.id,
                 worker: found.worker,
                 requester,
+                shared_key: found.shared_key,
+                team: self.team_of::<W>(found.worker),
                 owner,
                 earned: finishing.earned,
                 charge,
@@ -198,6 +203,7 @@ impl Engine {
             as_url: finishing.as_url,
         });
         let announced = webhook.is_some();
+        let done = tallies.workers.clone();
         let finish = FinishJob {
             job: found.id,
             request: found.request,
@@ -217,6 +223,8 @@ impl Engine {
         match self.store.journal().finish_job(finish).await? {
             FinishOutcome::Finished { balances } => {
                 self.learn_balances(&balances);
+                self.count_for_workers(&done);
+                self.evaluate_trust(owner.id()).await;
                 if let Some(work) = &work {
                     self.statistics.count(work);
                 }
@@ -233,6 +241,21 @@ impl Engine {
             FinishOutcome::AlreadyFinished { .. } => self.duplicate(found),
             FinishOutcome::AlreadyFaulted => aborted(false),
             FinishOutcome::Unknown => Err(unknown(&found.id.to_string())),
+        }
+    }
+
+    /// The team that a job of a worker counts for: only pictures do.
+    fn team_of<W: Work>(&self, worker: WorkerId) -> Option<Uuid> {
+        let worker = self.workers.get(worker).filter(|_| W::KIND == WorkKind::Image)?;
+        worker.lock().team
+    }
+
+    /// Adds to the totals of workers what a commit has added.
+    pub(super) fn count_for_workers(&self, tallies: &[WorkerTally]) {
+        for tally in tallies {
+            if let Some(worker) = self.workers.get(tally.worker) {
+                worker.lock().count(tally);
+            }
         }
     }
 

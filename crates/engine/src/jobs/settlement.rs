@@ -3,9 +3,10 @@
 use muster_kudos::{income::Income, rounding::round2};
 use muster_protocol::{JobId, Kudos, RequestId, Timestamp, WorkerId};
 use muster_store::{
-    EventKind, KudosAction, LedgerEvent, RecordKind, RecordTally, SystemAccount, Tallies, UserTally,
-    WorkerTally,
+    EventKind, KudosAction, LedgerEvent, RecordKind, RecordTally, SharedKeyTally, SystemAccount, Tallies,
+    TeamTally, UserTally, WorkerTally,
 };
+use uuid::Uuid;
 
 use crate::{accounts::Caller, work::Work};
 
@@ -15,6 +16,10 @@ pub(crate) struct Delivery<'a> {
     pub(crate) job: JobId,
     pub(crate) worker: WorkerId,
     pub(crate) requester: &'a Caller,
+    /// The shared key that is charged, too.
+    pub(crate) shared_key: Option<Uuid>,
+    /// The team that the job counts for.
+    pub(crate) team: Option<Uuid>,
     pub(crate) owner: &'a Caller,
     /// What the owner earns, of which an untrusted one gets a part later.
     pub(crate) earned: f64,
@@ -105,6 +110,27 @@ impl Delivery<'_> {
             }],
             work: Vec::new(),
             active,
+            teams: self
+                .team
+                .map(|team| TeamTally {
+                    team,
+                    at: self.at,
+                    contributions: amount,
+                    fulfilments: 1,
+                    kudos: earned,
+                    uptime: 0,
+                })
+                .into_iter()
+                .collect(),
+            shared_keys: self
+                .shared_key
+                .map(|key| SharedKeyTally {
+                    key,
+                    amount: self.charge,
+                })
+                .into_iter()
+                .collect(),
+            uses: Vec::new(),
         }
     }
 }

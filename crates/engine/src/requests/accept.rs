@@ -3,22 +3,28 @@
 
 use std::sync::Arc;
 
-use muster_kudos::priority::{Payer, initial_priority};
 use muster_protocol::{Kudos, RequestId, Timestamp};
 use muster_store::{
-    EventKind, KudosAction, LedgerEvent, NewRequest, RecordKind, RecordTally, Role, SystemAccount, Tallies,
-    UserTally,
+    EventKind, KudosAction, LedgerEvent, NewRequest, RecordKind, RecordTally, SharedKeyTally, SystemAccount,
+    Tallies, UserTally,
 };
 use uuid::Uuid;
 
 use super::LIFETIME;
-use crate::{Call, Engine, accounts::Caller, error::Result, live::LiveRequest, work::Work};
+use crate::{Call, Engine, accounts::Caller, error::Result, live::LiveRequest, styles::StyleUse, work::Work};
+
+/// What the author of a style gets for each request with it.
+const STYLE_REWARD: Kudos = Kudos::from_whole(2);
 
 /// A request on its way into the queue.
 pub(crate) struct Accepting<'a> {
     pub(crate) id: RequestId,
     pub(crate) call: &'a Call,
     pub(crate) caller: &'a Caller,
+    /// The shared key that is charged, too.
+    pub(crate) shared_key: Option<Uuid>,
+    /// The style that it is made with.
+    pub(crate) style: Option<&'a StyleUse>,
     /// Jobs asked for.
     pub(crate) count: u32,
     /// Where results are announced.
@@ -53,13 +59,17 @@ impl Engine {
         let price = Kudos::from_f64(accepting.price);
         let demand = W::demand(&spec, &self.facts(), price, caller.available());
         let things = W::things(&demand);
-        let event = tax_event(id, caller, tax, now);
+        let author = accepting.style.and_then(|style| style.rewarded(caller));
+        let mut event = tax_event(id, caller, tax, now);
+        if let Some(author) = author {
+            event = reward_author(event, author);
+        }
         let (held, event) = promise(caller, tax, required, event);
         let request = NewRequest {
             id,
             kind: W::KIND,
             user: caller.id(),
-            shared_key: None,
+            shared_key: accepting.shared_key,
             created: now,
             expiry: now + LIFETIME,
             jobs_total: accepting.count as i32,
@@ -73,7 +83,7 @@ impl Engine {
             payload: serde_json::to_value(&*spec).expect("a request is plain data"),
             held,
             event: (tax > Kudos::ZERO || held > Kudos::ZERO).then_some(event),
-            tallies: tax_tallies::<W>(caller, tax, now),
+            tallies: tallies::<W>(accepting, author, now),
         };
         let created = self.store.journal().create_request(request).await?;
         self.learn_balances(&created.balances);
@@ -82,6 +92,7 @@ impl Engine {
             id,
             spec,
             user: caller.id(),
+            shared_key: accepting.shared_key,
             expiry: now + LIFETIME,
             slots: accepting.count,
             reserved: Vec::new(),
@@ -106,21 +117,19 @@ impl Engine {
     }
 }
 
-/// The place in the queue that an account's kudos earn an image or text request.
-pub(crate) fn priority_of(caller: &Caller) -> i64 {
-    initial_priority(Payer {
-        balance: caller.spendable(),
-        flagged: caller.has(Role::Flagged),
-        shared_key_exhausted: false,
-    })
-}
-
 /// The tax: from the requester to nobody.
 fn tax_event(request: RequestId, caller: &Caller, tax: Kudos, at: Timestamp) -> LedgerEvent {
     LedgerEvent::new(format!("activate:{request}"), EventKind::Generation, at)
         .of_request(request)
         .with_floor(caller.id(), -tax, caller.kind().floor())
         .with(SystemAccount::Burn, tax)
+}
+
+/// The author of a style is rewarded for its use, out of nothing.
+fn reward_author(event: LedgerEvent, author: &Caller) -> LedgerEvent {
+    event
+        .with_floor(author.id(), STYLE_REWARD, author.kind().floor())
+        .with(SystemAccount::Treasury, -STYLE_REWARD)
 }
 
 /// What is promised to a request and the event that promises it: what it requires, less the tax, which
@@ -138,13 +147,15 @@ fn promise(caller: &Caller, tax: Kudos, required: Option<Kudos>, event: LedgerEv
     (held, event.with_hold(caller.id(), held))
 }
 
-/// The statistics of a taxed request. One without a tax counts only once it is served.
-fn tax_tallies<W: Work>(caller: &Caller, tax: Kudos, at: Timestamp) -> Tallies {
+/// The statistics of a taxed request, and of the style that it is made with. One without a tax counts only once it is
+/// served.
+fn tallies<W: Work>(accepting: &Accepting<'_>, author: Option<&Caller>, at: Timestamp) -> Tallies {
+    let Accepting { caller, tax, .. } = *accepting;
     if tax == Kudos::ZERO {
         return Tallies::default();
     }
     let user = caller.id();
-    Tallies {
+    let mut tallies = Tallies {
         totals: vec![UserTally {
             user,
             action: KudosAction::Accumulated,
@@ -163,5 +174,26 @@ fn tax_tallies<W: Work>(caller: &Caller, tax: Kudos, at: Timestamp) -> Tallies {
         } else {
             vec![(user, at)]
         },
+        shared_keys: accepting
+            .shared_key
+            .map(|key| SharedKeyTally { key, amount: tax })
+            .into_iter()
+            .collect(),
+        uses: accepting.style.map(StyleUse::uses).unwrap_or_default(),
+        teams: Vec::new(),
+    };
+    if let Some(author) = author {
+        tallies.totals.push(UserTally {
+            user: author.id(),
+            action: KudosAction::Styled,
+            amount: STYLE_REWARD,
+        });
+        tallies.records.push(RecordTally {
+            user: author.id(),
+            record: RecordKind::Style,
+            kind: W::KIND,
+            amount: 1.0,
+        });
     }
+    tallies
 }

@@ -4,7 +4,11 @@ use muster_protocol::{ReturnCode, WorkerId};
 use muster_store::Role;
 use serde_json::Value;
 
-use crate::{Call, Engine, EngineError, accounts::Caller, error::Result, names, outbound::Reach};
+use super::payer::Payer;
+use crate::{
+    Call, Engine, EngineError, accounts::Caller, call::check_not_deleted, error::Result, names,
+    outbound::Reach, styles::StyleUse,
+};
 
 /// The most extra source images.
 const EXTRA_SOURCES: usize = 5;
@@ -13,33 +17,31 @@ const COUNTED_WORKERS: usize = 5;
 
 /// What is looked at of an image or text request before anything else.
 pub(crate) struct Asking<'a> {
-    pub(crate) style: Option<&'a str>,
+    /// The style that it is made with.
+    pub(crate) style: Option<&'a StyleUse>,
+    /// Whether it takes less rather than nothing.
+    pub(crate) allow_downgrade: bool,
     pub(crate) webhook: Option<&'a str>,
     pub(crate) proxied_account: Option<&'a str>,
     pub(crate) extra_source_images: usize,
 }
 
 impl Engine {
-    /// Who makes an image or text request, if it may be made at all.
+    /// Who pays for an image or text request, if it may be made at all.
     ///
     /// # Errors
-    /// In this order: an unknown style, maintenance, an unsuitable webhook, an unknown or deleted account, a
-    /// proxied account that is named by somebody else than a service, too many extra source images.
-    pub(crate) async fn requester(&self, call: &Call, asking: Asking<'_>) -> Result<Caller> {
-        // Styles come before everything else, for they may name the account that pays.
-        if asking.style.is_some() {
-            return Err(EngineError::refused(
-                ReturnCode::StyleNotFound,
-                "There is no such style.",
-            ));
-        }
+    /// In this order: maintenance, an unsuitable webhook, an unknown account or an unusable shared key, a proxied
+    /// account that is named by somebody else than a service, a deleted account, too many extra source images.
+    pub(crate) async fn requester(&self, call: &Call, asking: Asking<'_>) -> Result<Payer> {
         self.check_open()?;
         self.check_webhook(asking.webhook)?;
-        let caller = self.caller(call).await?;
+        let payer = self.payer(call, asking.style, asking.allow_downgrade).await?;
+        let caller = &payer.caller;
         if asking.proxied_account.is_some_and(|account| !account.is_empty()) && !caller.has(Role::Service) {
             let message = "Only service accounts can name a proxied account.";
             return Err(EngineError::refused(ReturnCode::OnlyServiceAccountProxy, message));
         }
+        check_not_deleted(caller)?;
         if asking.extra_source_images > EXTRA_SOURCES {
             let message = format!("A request can have {EXTRA_SOURCES} extra source images.");
             return Err(EngineError::refused(
@@ -47,14 +49,31 @@ impl Engine {
                 message,
             ));
         }
-        if asking.extra_source_images > 1 && !caller.is_trusted() {
-            let message = "Only trusted accounts can send more than one extra source image.";
+        if asking.extra_source_images > 1 && !self.is_known_well(caller) {
+            let message = "Only trusted accounts and supporters can send more than one extra source image.";
             return Err(EngineError::refused(
                 ReturnCode::MoreThanMinExtraSourceImage,
                 message,
             ));
         }
-        Ok(caller)
+        Ok(payer)
+    }
+
+    /// Whether an account is trusted or supports the horde.
+    fn is_known_well(&self, caller: &Caller) -> bool {
+        caller.is_trusted() || self.is_patron(caller)
+    }
+
+    /// Jobs that must not be done together are for those whom the horde knows.
+    ///
+    /// # Errors
+    /// `RequiresTrust`
+    pub(crate) fn check_batching(&self, count: u32, disable_batching: bool, caller: &Caller) -> Result<()> {
+        if count > 1 && disable_batching && !self.is_known_well(caller) {
+            let message = "Only trusted accounts and supporters can disable batching.";
+            return Err(EngineError::refused(ReturnCode::RequiresTrust, message));
+        }
+        Ok(())
     }
 
     /// Whether the horde takes requests at the moment.
@@ -93,15 +112,6 @@ impl Engine {
             .collect::<Result<_>>()?;
         Ok(workers.into_iter().take(COUNTED_WORKERS).collect())
     }
-}
-
-/// Jobs that must not be done together are for those whom the horde knows.
-pub(crate) fn check_batching(count: u32, disable_batching: bool, caller: &Caller) -> Result<()> {
-    if count > 1 && disable_batching && !caller.is_trusted() {
-        let message = "Only trusted accounts can disable batching.";
-        return Err(EngineError::refused(ReturnCode::RequiresTrust, message));
-    }
-    Ok(())
 }
 
 /// Whether a text contains NUL, which databases do not store.

@@ -5,6 +5,7 @@ mod accept;
 mod availability;
 mod checks;
 mod concurrency;
+mod payer;
 mod progress;
 mod stop;
 
@@ -13,8 +14,8 @@ use std::time::Duration;
 use muster_dispatch::WorkerList;
 use muster_protocol::WorkerId;
 
-pub(crate) use accept::{Accepting, priority_of};
-pub(crate) use checks::{Asking, check_batching, has_nul, nul_refusal, value_has_nul};
+pub(crate) use accept::Accepting;
+pub(crate) use checks::{Asking, has_nul, nul_refusal, value_has_nul};
 
 /// How long a request waits without anything happening to it.
 pub(crate) const LIFETIME: Duration = Duration::from_mins(20);

@@ -26,6 +26,7 @@ use crate::{
     workers::{Serving, Standing, serves},
 };
 use request::TextRequest;
+pub(crate) use rules::check_params as check_text_params;
 use service::{Derived, TextSettings};
 
 impl Work for Text {

@@ -41,6 +41,7 @@ impl Engine {
         if self.is_draining() {
             return Ok(Popped::default());
         }
+        let messages = self.messages.for_pop(present.id, self.clock.now());
         let nameless = input.priority_usernames.iter().filter(|name| name.ends_with('#'));
         let nameless: Vec<String> = nameless.cloned().collect();
         prioritised(&nameless, Unprioritised::Refused(INVALID))?;
@@ -49,11 +50,15 @@ impl Engine {
             amount: input.amount,
         };
         match self.next_jobs(&popping).await? {
-            Ok(handed_out) => Ok(wire_jobs(&handed_out)),
+            Ok(handed_out) => Ok(Popped {
+                messages,
+                ..wire_jobs(&handed_out)
+            }),
             Err(skipped) => {
                 popping.check_maintenance()?;
                 Ok(Popped {
                     skipped: wire_skipped(&skipped),
+                    messages,
                     ..Popped::default()
                 })
             }

@@ -44,15 +44,15 @@ pub(super) fn check_texts(input: &RequestInput) -> Result<()> {
 }
 
 /// Something must be there to be continued.
-pub(super) fn check_prompt(input: &RequestInput) -> Result<()> {
-    if input.prompt.as_deref() == Some("") {
+pub(super) fn check_prompt(is_empty: bool) -> Result<()> {
+    if is_empty {
         return refuse(ReturnCode::MissingPrompt, "A request needs a prompt.");
     }
     Ok(())
 }
 
 /// What depends on the parameters.
-pub(super) fn check_params(input: &RequestInput) -> Result<()> {
+pub(crate) fn check_params(input: &RequestInput) -> Result<()> {
     let params = &input.params;
     let (length, context) = (params.length(), params.context_length());
     if length > context {
@@ -96,7 +96,7 @@ mod tests {
     fn code(body: Value) -> Option<ReturnCode> {
         let input: RequestInput = serde_json::from_value(body).unwrap();
         let outcome = check_texts(&input)
-            .and_then(|()| check_prompt(&input))
+            .and_then(|()| check_prompt(input.prompt.as_deref() == Some("")))
             .and_then(|()| check_params(&input));
         match outcome {
             Ok(()) => None,

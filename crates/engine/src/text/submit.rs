@@ -17,7 +17,7 @@ use super::{request::TextRequest, rules};
 use crate::{
     Call, Engine, EngineError, Submission,
     error::Result,
-    requests::{Accepting, Asking, check_batching, priority_of},
+    requests::{Accepting, Asking},
 };
 
 /// What a request must promise to be accepted.
@@ -45,27 +45,35 @@ impl Engine {
             return Err(EngineError::missing("prompt", "JSON body"));
         }
         rules::check_texts(&input)?;
+        let without_prompt = input.prompt.as_deref() == Some("");
+        // Styles come before everything else, for they may name the account that pays.
+        let style = self.apply_text_style(&mut input).await?;
         let asking = Asking {
-            style: input.style.as_deref(),
+            style: style.as_ref(),
+            allow_downgrade: input.allow_downgrade,
             webhook: input.webhook.as_deref(),
             proxied_account: input.proxied_account.as_deref(),
             extra_source_images: input.extra_source_images.len(),
         };
-        let caller = self.requester(call, asking).await?;
-        rules::check_prompt(&input)?;
+        let mut payer = self.requester(call, asking).await?;
+        let caller = payer.caller.clone();
+        rules::check_prompt(without_prompt)?;
         let workers = self.named_workers(&input.workers)?;
         let count = input.params.n.unwrap_or(1);
-        check_batching(count, input.disable_batching, &caller)?;
+        self.check_batching(count, input.disable_batching, &caller)?;
         let _claim = self.claim_slots::<Text>(&caller, &input.models, count)?;
         rules::check_params(&input)?;
 
         let (dry_run, allow_downgrade) = (input.dry_run, input.allow_downgrade);
         let webhook = input.webhook.take();
         let mut spec = TextRequest::new(input, workers, &self.text_models());
+        let goes_on = allow_downgrade && !self.must_pay_for_named_workers(&spec.workers);
+        payer.check_budget(|| self.text_upfront_amount(&spec, count), goes_on)?;
         let mut terms = self.text_terms(&spec, count, allow_downgrade);
         if let Some(unmet) = terms.take_if(|terms| !caller.can_promise(terms.required)) {
             take_less(&mut spec, &unmet)?;
         }
+        payer.check_text(spec.params.length())?;
         if dry_run {
             let model = spec.models.first().map(|model| self.text_models().priced(model));
             return Ok(Submission::DryRun(RequestAccepted {
@@ -74,14 +82,20 @@ impl Engine {
                 message: None,
             }));
         }
+        // Whoever uses a style of their own pays nobody for it.
+        let surcharged = style
+            .as_ref()
+            .is_some_and(|style| style.rewarded(&caller).is_some());
         let accepting = Accepting {
             id: self.new_request_id(),
             call,
             caller: &caller,
+            shared_key: payer.shared_key(),
+            style: style.as_ref(),
             count,
             webhook,
-            priority: priority_of(&caller),
-            tax: text::activation_tax(false),
+            priority: payer.priority(),
+            tax: text::activation_tax(surcharged),
             price: 0.0,
         };
         self.accept_or_less(&accepting, spec, terms).await?;
@@ -114,17 +128,22 @@ impl Engine {
 
     /// What a request for `count` texts must promise; `None` if it need not.
     fn text_terms(&self, spec: &TextRequest, count: u32, allow_downgrade: bool) -> Option<Terms> {
-        let named_workers_pay = self.config.upfront_for_named_workers && !spec.workers.is_empty();
+        let named_workers_pay = self.must_pay_for_named_workers(&spec.workers);
         let length = spec.params.length();
         let upfront = text::upfront(length, spec.slow_workers, named_workers_pay, self.text_load())?;
-        let reference = self.text_models();
-        let models: Vec<text::Model> = spec.models.iter().map(|model| reference.priced(model)).collect();
-        let required = Kudos::from_f64(text::upfront_amount(priced(spec, count), &models));
+        let required = self.text_upfront_amount(spec, count);
         (required > Kudos::ZERO).then_some(Terms {
             upfront,
             required,
             allow_downgrade,
         })
+    }
+
+    /// What a request for `count` texts must promise, if it must promise anything.
+    fn text_upfront_amount(&self, spec: &TextRequest, count: u32) -> Kudos {
+        let reference = self.text_models();
+        let models: Vec<text::Model> = spec.models.iter().map(|model| reference.priced(model)).collect();
+        Kudos::from_f64(text::upfront_amount(priced(spec, count), &models))
     }
 
     /// How busy the horde is with text.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use muster_dispatch::Pop;
 use muster_protocol::{ReturnCode, Timestamp, UserId, WorkerId};
-use muster_store::{NewWorker, Role, WorkerCheckIn, WorkerRegistration};
+use muster_store::{NewWorker, Role, Suspicion, WorkerCheckIn, WorkerRegistration};
 use uuid::Uuid;
 
 use super::{
@@ -24,6 +24,8 @@ use crate::{
 const NAME_LIMIT: usize = 100;
 /// Words that betray machines whose terms forbid what workers do.
 const REFUSED_NAMES: [&str; 3] = ["colab", "tpu", "google"];
+/// The largest pictures, in pixels, that a worker of an untrusted owner can announce and be believed.
+const EXTREME_PIXELS: u64 = 3072 * 3072;
 /// Workers that an account may own before it is trusted, and after.
 const WORKER_LIMITS: (usize, usize) = (3, 20);
 
@@ -98,6 +100,8 @@ impl Engine {
         if let Some(flaw) = introduction.flaw {
             return Err(flaw);
         }
+        self.check_announced_size::<W>(&worker, caller, &introduction.settings)
+            .await?;
         self.update_worker(&worker, call, caller, introduction)
             .ok_or(EngineError::Stopping)
     }
@@ -152,6 +156,27 @@ impl Engine {
                 Err(EngineError::refused(ReturnCode::WrongCredentials, message))
             }
         }
+    }
+
+    /// Nobody makes pictures that large. Whoever announces it, and is not trusted, is remembered for it once.
+    async fn check_announced_size<W: Work>(
+        &self,
+        worker: &SharedWorker,
+        caller: &Caller,
+        settings: &W::Settings,
+    ) -> Result<()> {
+        if caller.is_trusted() || W::announced_pixels(settings).is_none_or(|pixels| pixels <= EXTREME_PIXELS)
+        {
+            return Ok(());
+        }
+        let id = {
+            let mut worker = worker.lock();
+            if std::mem::replace(&mut worker.announced_extreme, true) {
+                return Ok(());
+            }
+            worker.id
+        };
+        self.suspect(id, Suspicion::ExtremeMaxPixels).await
     }
 
     /// How many workers an account may own, in all and at one address.
@@ -255,7 +280,11 @@ fn check_owner(caller: &Caller) -> Result<()> {
     Ok(())
 }
 
-fn check_name(name: &str, bridge_agent: &str) -> Result<()> {
+/// Whether a worker can have a name, new or not.
+///
+/// # Errors
+/// `BadRequest` if nothing is left of it, `TooLongWorkerName`, `ProfaneWorkerName`.
+pub(super) fn check_words(name: &str) -> Result<()> {
     if name.is_empty() {
         return Err(EngineError::refused(
             ReturnCode::BadRequest,
@@ -270,6 +299,11 @@ fn check_name(name: &str, bridge_agent: &str) -> Result<()> {
         let message = "A worker's name is shown to everybody and cannot contain profanity.";
         return Err(EngineError::refused(ReturnCode::ProfaneWorkerName, message));
     }
+    Ok(())
+}
+
+fn check_name(name: &str, bridge_agent: &str) -> Result<()> {
+    check_words(name)?;
     if is_profane(bridge_agent) {
         let message = "The name of a worker's software cannot contain profanity.";
         return Err(EngineError::refused(ReturnCode::ProfaneBridgeAgent, message));

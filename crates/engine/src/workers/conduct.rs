@@ -51,13 +51,7 @@ impl Engine {
             maintenance_message: Some(Some(message.to_owned())),
             ..WorkerChanges::default()
         };
-        self.store.journal().set_worker(id, changes).await?;
-        if let Some(worker) = self.workers.get(id) {
-            let mut worker = worker.lock();
-            worker.maintenance = true;
-            worker.maintenance_message = Some(message.to_owned());
-        }
-        self.workers.note_change();
+        self.set_worker(id, changes).await?;
         tracing::warn!(worker = %id, "a worker was put into maintenance mode");
         Ok(())
     }
@@ -78,23 +72,27 @@ impl Engine {
             suspect: Some(reason),
             ..WorkerChanges::default()
         };
-        let stored = self.store.journal().set_worker(id, changes).await?;
+        let stored = self.set_worker(id, changes).await?;
         let level = stored.suspicions.len();
-        let (owner, paused) = {
-            let mut worker = worker.lock();
-            worker.suspicions = level;
-            (worker.owner, worker.paused)
-        };
         tracing::warn!(worker = %id, ?reason, level, "a worker is suspicious");
-        let trusted = self.suspect_account(owner, reason).await?;
-        if level >= SUSPICIOUS && !trusted && !paused {
-            self.pause(id).await?;
+        let trusted = self.suspect_account(stored.owner, reason).await?;
+        if level >= SUSPICIOUS && !trusted && !stored.paused {
+            let changes = WorkerChanges {
+                paused: Some(true),
+                ..WorkerChanges::default()
+            };
+            self.set_worker(id, changes).await?;
+            tracing::warn!(worker = %id, "a suspicious worker was paused");
+            self.notice_pause(&stored, reason);
         }
         Ok(())
     }
 
     /// Holds something against an account. Answers whether it is trusted all the same.
-    async fn suspect_account(&self, id: UserId, reason: Suspicion) -> Result<bool> {
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(crate) async fn suspect_account(&self, id: UserId, reason: Suspicion) -> Result<bool> {
         if id.is_anonymous() {
             return Ok(false);
         }
@@ -102,22 +100,6 @@ impl Engine {
             suspect: Some(reason),
             ..AccountChanges::default()
         };
-        let journal = self.store.journal();
-        let account = journal.set_account(id, changes, self.clock.now()).await?;
-        Ok(self.accounts.remember(account).is_trusted())
-    }
-
-    async fn pause(&self, id: WorkerId) -> Result<()> {
-        let changes = WorkerChanges {
-            paused: Some(true),
-            ..WorkerChanges::default()
-        };
-        self.store.journal().set_worker(id, changes).await?;
-        if let Some(worker) = self.workers.get(id) {
-            worker.lock().paused = true;
-        }
-        self.workers.note_change();
-        tracing::warn!(worker = %id, "a suspicious worker was paused");
-        Ok(())
+        Ok(self.set_account(id, changes).await?.is_trusted())
     }
 }

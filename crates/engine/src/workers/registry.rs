@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
-use muster_protocol::{Timestamp, UserId, WorkKind, WorkerId};
-use muster_store::{StoredWorker, WorkerCheckIn};
+use muster_protocol::{Kudos, Timestamp, UserId, WorkKind, WorkerId};
+use muster_store::{StoredWorker, Suspicion, WorkerAction, WorkerCheckIn, WorkerTally};
 use parking_lot::{Mutex, RwLock};
+use uuid::Uuid;
 
 use super::service::{Service, Standing};
 use crate::{
@@ -71,8 +72,25 @@ pub(crate) struct Worker {
     /// Things a second of the latest deliveries.
     samples: VecDeque<f64>,
     speed: Option<f64>,
+    /// It has announced pictures of a size that nobody makes.
+    pub(crate) announced_extreme: bool,
+    /// What its owner says about it.
+    pub(crate) info: Option<String>,
+    pub(crate) team: Option<Uuid>,
+    pub(crate) totals: Totals,
     /// Something changed that is not written down yet.
     pub(crate) dirty: bool,
+}
+
+/// What a worker has done and earned in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Totals {
+    pub(crate) kudos: Kudos,
+    pub(crate) generated: Kudos,
+    pub(crate) for_uptime: Kudos,
+    pub(crate) contributions: f64,
+    pub(crate) fulfilments: i64,
+    pub(crate) uncompleted: i64,
 }
 
 fn seconds(stored: i64) -> Duration {
@@ -103,8 +121,44 @@ impl Worker {
             suspicions: stored.suspicions.len(),
             samples: stored.speed.into_iter().collect(),
             speed: stored.speed,
+            announced_extreme: stored.suspicions.contains(&(Suspicion::ExtremeMaxPixels as i16)),
+            info: stored.info,
+            team: stored.team,
+            totals: Totals {
+                kudos: stored.kudos,
+                generated: stored.kudos_generated,
+                for_uptime: stored.kudos_uptime,
+                contributions: stored.contributions,
+                fulfilments: stored.fulfilments,
+                uncompleted: stored.uncompleted_jobs,
+            },
             dirty: false,
         }
+    }
+
+    /// Adds what a commit has added to the worker's totals.
+    pub(crate) fn count(&mut self, tally: &WorkerTally) {
+        let totals = &mut self.totals;
+        totals.kudos += tally.kudos;
+        match tally.action {
+            WorkerAction::Generated => totals.generated += tally.kudos,
+            WorkerAction::Uptime => totals.for_uptime += tally.kudos,
+            WorkerAction::Interrogated => {}
+        }
+        totals.contributions += tally.contributions;
+        totals.fulfilments += tally.fulfilments;
+        totals.uncompleted += tally.uncompleted_jobs;
+    }
+
+    /// Takes over what a commit has changed of the worker.
+    pub(crate) fn take_over(&mut self, stored: &StoredWorker) {
+        self.name.clone_from(&stored.name);
+        self.info.clone_from(&stored.info);
+        self.team = stored.team;
+        self.paused = stored.paused;
+        self.maintenance = stored.maintenance;
+        self.maintenance_message.clone_from(&stored.maintenance_message);
+        self.suspicions = stored.suspicions.len();
     }
 
     pub(crate) fn kind(&self) -> WorkKind {
@@ -120,6 +174,11 @@ impl Worker {
         self.speed
             .filter(|speed| *speed > 0.0)
             .unwrap_or_else(|| self.service.unmeasured_speed())
+    }
+
+    /// The same, if it was ever measured.
+    pub(crate) fn measured_speed(&self) -> Option<f64> {
+        self.speed
     }
 
     /// Learns from a delivery how fast the worker is, in the unit of [`Worker::speed`].
@@ -235,6 +294,62 @@ impl Registry {
         ids.into_iter().filter(|id| self.exists(*id)).collect()
     }
 
+    /// The workers of an account, whatever they do.
+    pub(crate) fn all_of(&self, owner: UserId) -> Vec<SharedWorker> {
+        let index = self.index.read();
+        let ids = index.by_owner.get(&owner).into_iter().flatten();
+        ids.filter_map(|id| index.by_id.get(id)).cloned().collect()
+    }
+
+    /// Takes over what a commit has changed of a worker.
+    pub(crate) fn take_over(&self, stored: &StoredWorker) {
+        let Some(worker) = self.get(stored.id) else { return };
+        let old_name = {
+            let mut worker = worker.lock();
+            let old_name = worker.name.clone();
+            worker.take_over(stored);
+            old_name
+        };
+        if old_name != stored.name {
+            let mut index = self.index.write();
+            index.by_name.remove(&old_name);
+            index.by_name.insert(stored.name.clone(), stored.id);
+        }
+        self.note_change();
+    }
+
+    /// Whether somebody is trusted has changed.
+    pub(crate) fn owner_changed(&self, owner: UserId, trusted: bool) {
+        for worker in self.all_of(owner) {
+            worker.lock().owner_trusted = trusted;
+        }
+        self.note_change();
+    }
+
+    /// Forgets a worker.
+    pub(crate) fn remove(&self, id: WorkerId) {
+        let mut index = self.index.write();
+        let Some(worker) = index.by_id.remove(&id) else {
+            return;
+        };
+        let worker = worker.lock();
+        index.by_name.remove(&worker.name);
+        if let Some(ids) = index.by_owner.get_mut(&worker.owner) {
+            ids.retain(|other| *other != id);
+        }
+        drop(worker);
+        drop(index);
+        self.note_change();
+    }
+
+    /// Forgets the workers of an account.
+    pub(crate) fn remove_all_of(&self, owner: UserId) {
+        for worker in self.all_of(owner) {
+            let id = worker.lock().id;
+            self.remove(id);
+        }
+    }
+
     pub(crate) fn all(&self) -> Vec<SharedWorker> {
         self.index.read().by_id.values().cloned().collect()
     }
@@ -259,7 +374,7 @@ impl Registry {
     }
 
     /// How often somebody came online or changed.
-    pub(super) fn changes(&self) -> u64 {
+    pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 

@@ -1,18 +1,25 @@
 //! What an engine is built from, opened as the settings say.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context as _, bail};
 use muster_engine::{
-    EngineConfig, ModelReference, ModelSource, Parts, RatingService, Reference, SystemClock, TextModels,
+    EngineConfig, ModelReference, ModelSource, Parts, RatingService, Reference, Supporter, SystemClock,
+    TextModels,
     outbound::{Outbound, Reach},
 };
 use muster_kudos::image::{ImagePricing, PricingNetwork};
+use muster_protocol::{Kudos, UserId};
+use muster_server::About;
 use muster_store::{BlobConfig, Blobs, BucketNames, S3Config, Store, StoreConfig};
 use url::Url;
 
 use super::data_dir::DataDir;
-use crate::settings::Settings;
+use crate::settings::{Settings, Supporting};
 
 /// Names of what the database remembers about itself.
 const KEY_SALT: &str = "key-salt";
@@ -35,6 +42,10 @@ pub(super) async fn open(
     let config = EngineConfig {
         key_salt,
         admin_name: settings.admin_name.clone(),
+        administrators: (!settings.admins.is_empty()).then(|| settings.admins.clone()),
+        trust_threshold: settings.trust_threshold.map(Kudos::from_whole),
+        supporters: settings.supporters.iter().map(supporter).collect(),
+        paused_notice_webhook: settings.paused_notice_webhook.clone(),
         maintenance: settings.maintenance,
         invite_only: settings.invite_only,
         test_accounts: settings.test_apikeys,
@@ -54,6 +65,33 @@ pub(super) async fn open(
         pricing,
         outbound: outbound(settings)?,
         ratings: ratings(settings)?,
+    })
+}
+
+fn supporter(supporting: &Supporting) -> Supporter {
+    Supporter {
+        user: UserId(supporting.user),
+        monthly_kudos: Kudos::from_whole(supporting.monthly_kudos),
+        name: supporting.name.clone(),
+        link: supporting.link.clone(),
+    }
+}
+
+/// What the operator tells about the horde.
+pub(super) fn about(settings: &Settings, base_url: &Url) -> anyhow::Result<About> {
+    let read = |file: &Option<PathBuf>| match file {
+        None => Ok(None),
+        Some(file) => std::fs::read_to_string(file)
+            .map(Some)
+            .with_context(|| format!("the document {} cannot be read", file.display())),
+    };
+    Ok(About {
+        title: settings.title.clone(),
+        url: base_url.as_str().trim_end_matches('/').to_owned(),
+        email: settings.email.clone(),
+        terms: read(&settings.terms)?,
+        privacy: read(&settings.privacy)?,
+        news: settings.news.clone(),
     })
 }
 

@@ -5,6 +5,7 @@
 //! What concerns single routes is attached where the route is declared: a [`RateLimiter`] layer, the
 //! extractors and the responder [`Json`].
 
+pub mod arguments;
 pub mod client_address;
 pub mod complete;
 pub mod error;

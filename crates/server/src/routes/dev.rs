@@ -7,6 +7,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use muster_engine::EngineError;
 use muster_protocol::{Body as _, RequestError, TestUser, TestUserInput};
 use serde_json::Value;
 
@@ -54,7 +55,11 @@ pub(crate) async fn test_user(
             "username and oauth_id must not be empty".into(),
         ));
     }
-    let user = to_the_end(async move { state.engine.test_user(input).await }).await??;
+    let user = match to_the_end(async move { state.engine.test_user(input).await }).await? {
+        // Errors of this route have no return code.
+        Err(EngineError::Refused(refusal)) => return Err(ApiError::BadBody(refusal.message.into())),
+        outcome => outcome?,
+    };
     let status = if user.created {
         StatusCode::CREATED
     } else {

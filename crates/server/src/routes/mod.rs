@@ -2,26 +2,33 @@
 
 pub(crate) mod blobs;
 mod call;
+pub(crate) mod collections;
 pub(crate) mod dev;
+pub(crate) mod documents;
 pub(crate) mod generate;
 pub(crate) mod interrogate;
+pub(crate) mod messages;
 pub(crate) mod pages;
+pub(crate) mod shared_keys;
 pub(crate) mod stats;
 pub(crate) mod status;
+pub(crate) mod styles;
+pub(crate) mod teams;
 pub(crate) mod text;
 pub(crate) mod users;
+pub(crate) mod workers;
 
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    routing::{get, post},
+    routing::{get, patch, post, put},
 };
 
 use crate::{
     AppState, description,
     http::rate_limit::{
         DEFAULT, GENERATE_ASYNC, GENERATE_CHECK, GENERATE_RATE, GENERATE_STATUS, INTERROGATE_STATUS,
-        POP_AND_SUBMIT, RateLimiter, TEXT_STATUS,
+        POP_AND_SUBMIT, RateLimiter, SHARED_KEYS, STYLES, TEXT_STATUS, USER, WORKER_AND_TEAMS,
     },
 };
 
@@ -33,6 +40,8 @@ pub(crate) fn all(limiter: &RateLimiter) -> Router<AppState> {
     Router::new()
         .merge(images(limiter))
         .merge(texts_and_alchemy(limiter))
+        .merge(people(limiter))
+        .merge(shared_things(limiter))
         .merge(about_the_horde(limiter))
         .merge(pages_and_files(limiter))
 }
@@ -108,10 +117,134 @@ fn texts_and_alchemy(limiter: &RateLimiter) -> Router<AppState> {
         )
 }
 
-fn about_the_horde(limiter: &RateLimiter) -> Router<AppState> {
+fn people(limiter: &RateLimiter) -> Router<AppState> {
     let default = || limiter.layer(DEFAULT);
     Router::new()
         .route("/api/v2/find_user", get(users::find).route_layer(default()))
+        .route("/api/v2/users", get(users::list).route_layer(default()))
+        .route(
+            "/api/v2/users/{id}",
+            get(users::get)
+                .put(users::put)
+                .delete(users::delete)
+                .route_layer(limiter.layer(USER)),
+        )
+        .route("/api/v2/workers", get(workers::list).route_layer(default()))
+        .route(
+            "/api/v2/workers/name/{name}",
+            get(workers::get_by_name).route_layer(default()),
+        )
+        .route(
+            "/api/v2/workers/messages",
+            get(messages::list).post(messages::post).route_layer(default()),
+        )
+        .route(
+            "/api/v2/workers/messages/{id}",
+            get(messages::get).delete(messages::delete).route_layer(default()),
+        )
+        .route(
+            "/api/v2/workers/{id}",
+            get(workers::get)
+                .put(workers::put)
+                .delete(workers::delete)
+                .route_layer(limiter.layer(WORKER_AND_TEAMS)),
+        )
+        .route(
+            "/api/v2/teams",
+            get(teams::list)
+                .post(teams::post)
+                .route_layer(limiter.layer(WORKER_AND_TEAMS)),
+        )
+        .route(
+            "/api/v2/teams/{id}",
+            get(teams::get)
+                .patch(teams::patch)
+                .delete(teams::delete)
+                .route_layer(limiter.layer(WORKER_AND_TEAMS)),
+        )
+}
+
+fn shared_things(limiter: &RateLimiter) -> Router<AppState> {
+    let default = || limiter.layer(DEFAULT);
+    let styles = || limiter.layer(STYLES);
+    Router::new()
+        .route(
+            "/api/v2/sharedkeys",
+            put(shared_keys::put).route_layer(limiter.layer(SHARED_KEYS)),
+        )
+        .route(
+            "/api/v2/sharedkeys/{id}",
+            get(shared_keys::get)
+                .patch(shared_keys::patch)
+                .delete(shared_keys::delete)
+                .route_layer(default()),
+        )
+        .route(
+            "/api/v2/styles/image",
+            get(styles::list_image)
+                .post(styles::post_image)
+                .route_layer(styles()),
+        )
+        .route(
+            "/api/v2/styles/image/{id}",
+            get(styles::get_image)
+                .patch(styles::patch_image)
+                .delete(styles::delete_image)
+                .route_layer(styles()),
+        )
+        .route(
+            "/api/v2/styles/image_by_name/{name}",
+            get(styles::get_image_by_name).route_layer(default()),
+        )
+        .route(
+            "/api/v2/styles/image/{id}/example",
+            post(styles::post_example).route_layer(styles()),
+        )
+        .route(
+            "/api/v2/styles/image/{id}/example/{example}",
+            patch(styles::patch_example)
+                .delete(styles::delete_example)
+                .route_layer(default()),
+        )
+        .route(
+            "/api/v2/styles/text",
+            get(styles::list_text)
+                .post(styles::post_text)
+                .route_layer(styles()),
+        )
+        .route(
+            "/api/v2/styles/text/{id}",
+            get(styles::get_text)
+                .patch(styles::patch_text)
+                .delete(styles::delete_text)
+                .route_layer(styles()),
+        )
+        .route(
+            "/api/v2/styles/text_by_name/{name}",
+            get(styles::get_text_by_name).route_layer(default()),
+        )
+        .route(
+            "/api/v2/collections",
+            get(collections::list)
+                .post(collections::post)
+                .route_layer(styles()),
+        )
+        .route(
+            "/api/v2/collections/{id}",
+            get(collections::get)
+                .patch(collections::patch)
+                .delete(collections::delete)
+                .route_layer(styles()),
+        )
+        .route(
+            "/api/v2/collection_by_name/{name}",
+            get(collections::get_by_name).route_layer(default()),
+        )
+}
+
+fn about_the_horde(limiter: &RateLimiter) -> Router<AppState> {
+    let default = || limiter.layer(DEFAULT);
+    Router::new()
         .route(
             "/api/v2/stats/img/totals",
             get(stats::image_totals).route_layer(default()),
@@ -129,6 +262,19 @@ fn about_the_horde(limiter: &RateLimiter) -> Router<AppState> {
             get(stats::text_models).route_layer(default()),
         )
         .route("/api/v2/status/heartbeat", get(status::heartbeat))
+        .route("/api/v2/status/news", get(status::news).route_layer(default()))
+        .route(
+            "/api/v2/documents/terms",
+            get(documents::terms).route_layer(default()),
+        )
+        .route(
+            "/api/v2/documents/privacy",
+            get(documents::privacy).route_layer(default()),
+        )
+        .route(
+            "/api/v2/documents/sponsors",
+            get(documents::sponsors).route_layer(default()),
+        )
         .route(
             "/api/v2/dev/test-user",
             post(dev::test_user).route_layer(default()),

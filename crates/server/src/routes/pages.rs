@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
+use muster_engine::{EngineError, NewKey};
 use serde::Deserialize;
 
 use crate::{
@@ -22,7 +23,7 @@ pub(crate) struct Registration {
 /// The front page.
 pub(crate) async fn index(State(state): State<AppState>) -> Html<String> {
     page(
-        &state.title,
+        &state.about.title,
         "<p>This is an AI Horde: volunteers' computers make the pictures that people ask for.</p>\
          <ul><li><a href=\"/register\">Register</a> to get an API key.</li>\
          <li>Point a client or a worker at this address.</li>\
@@ -32,7 +33,7 @@ pub(crate) async fn index(State(state): State<AppState>) -> Html<String> {
 
 /// The form to register with.
 pub(crate) async fn register_form(State(state): State<AppState>) -> Html<String> {
-    page(&state.title, &form(""))
+    page(&state.about.title, &form(""))
 }
 
 /// Registers a pseudonymous account and shows its key, this once.
@@ -45,19 +46,26 @@ pub(crate) async fn register(
 ) -> Result<Response, ApiError> {
     let Ok(Form(Registration { username })) = registration else {
         let body = form("<p role=\"alert\">The form needs a user name.</p>");
-        return Ok((StatusCode::BAD_REQUEST, page(&state.title, &body)).into_response());
+        return Ok((StatusCode::BAD_REQUEST, page(&state.about.title, &body)).into_response());
     };
     let engine = state.engine.clone();
-    let body = match to_the_end(async move { engine.register(&username).await }).await?? {
-        None => form("<p role=\"alert\">Nothing is left of this user name. Please choose another one.</p>"),
-        Some(key) => format!(
-            "<p>Welcome, <strong>{}</strong>. This is your API key:</p>\
+    let body = match to_the_end(async move { engine.register(&username).await }).await? {
+        Err(EngineError::Refused(refusal)) => form(&format!(
+            "<p role=\"alert\">{} Please choose another one.</p>",
+            muster_engine::names::clean(&refusal.message)
+        )),
+        outcome => welcome(&outcome?),
+    };
+    Ok(page(&state.about.title, &body).into_response())
+}
+
+fn welcome(key: &NewKey) -> String {
+    format!(
+        "<p>Welcome, <strong>{}</strong>. This is your API key:</p>\
              <p><code class=\"ah-api-key\">{}</code></p>\
              <p>Keep it safe: it is shown this once, it is your only credential, and nobody can recover it.</p>",
-            key.alias, key.api_key
-        ),
-    };
-    Ok(page(&state.title, &body).into_response())
+        key.alias, key.api_key
+    )
 }
 
 fn form(notice: &str) -> String {

@@ -1,8 +1,9 @@
 //! `status/*`: the horde as a whole.
 
-use muster_protocol::Heartbeat;
+use axum::extract::State;
+use muster_protocol::{Heartbeat, Newspiece};
 
-use crate::{VERSION, http::Json};
+use crate::{AppState, VERSION, http::Json};
 
 /// Whether the server is there
 ///
@@ -16,4 +17,13 @@ pub(crate) async fn heartbeat() -> Json<Heartbeat> {
         message: "OK".to_owned(),
         version: VERSION.to_owned(),
     })
+}
+
+/// News from the operator, newest first
+#[utoipa::path(
+    get, path = "/v2/status/news", operation_id = "get_horde_news", tag = "v2",
+    responses((status = 200, description = "The news", body = [Newspiece]))
+)]
+pub(crate) async fn news(State(state): State<AppState>) -> Json<Vec<Newspiece>> {
+    Json(state.about.news().await)
 }

@@ -7,15 +7,22 @@
 #![allow(clippy::unwrap_used)]
 
 mod blobs;
+mod collections;
 mod conventions;
 mod description;
 mod dev;
+mod documents;
 mod generate;
 mod interrogate;
 mod pages;
+mod permissions;
 mod replay;
+mod shared_keys;
 mod stats;
 mod status;
+mod styles;
 mod support;
+mod teams;
 mod text;
 mod users;
+mod workers;

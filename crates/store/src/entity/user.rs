@@ -22,6 +22,7 @@ pub struct Model {
     pub concurrency: i32,
     pub roles: i32,
     pub suspicions: Json,
+    pub wiped: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId, WorkerId};
+use uuid::Uuid;
 
 use crate::{
     AccountRef, Balances, EventKind, JournalError, KudosAction, LedgerEvent, Pot, RecordKind, SystemAccount,
@@ -36,6 +37,16 @@ pub(crate) struct WorkerDelta {
     pub(crate) uncompleted_jobs: i64,
 }
 
+/// What is added to a team's totals.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TeamDelta {
+    pub(crate) contributions: i64,
+    pub(crate) fulfilments: i64,
+    pub(crate) kudos: i64,
+    pub(crate) uptime: i64,
+    pub(crate) last_active: Timestamp,
+}
+
 /// Balances as they are after what was booked so far, and everything that is to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
@@ -52,6 +63,11 @@ pub(crate) struct Books {
     /// By kind, hour, model and measure.
     pub(crate) work: BTreeMap<(i16, i64, String, i16), i64>,
     pub(crate) active: BTreeMap<UserId, Timestamp>,
+    pub(crate) teams: BTreeMap<Uuid, TeamDelta>,
+    /// What is charged to each shared key.
+    pub(crate) shared_keys: BTreeMap<Uuid, i64>,
+    /// How often each style or collection was used.
+    pub(crate) uses: BTreeMap<Uuid, i64>,
 }
 
 const MILLIS_AN_HOUR: i64 = 3_600_000;
@@ -230,6 +246,26 @@ impl Books {
             );
             add(&mut delta.fulfilments, tally.fulfilments);
             add(&mut delta.uncompleted_jobs, tally.uncompleted_jobs);
+        }
+        for tally in &tallies.teams {
+            let delta = self.teams.entry(tally.team).or_default();
+            add(
+                &mut delta.contributions,
+                Kudos::from_f64(tally.contributions).hundredths(),
+            );
+            add(&mut delta.fulfilments, tally.fulfilments);
+            add(&mut delta.kudos, tally.kudos.hundredths());
+            add(&mut delta.uptime, tally.uptime);
+            delta.last_active = delta.last_active.max(tally.at);
+        }
+        for tally in &tallies.shared_keys {
+            add(
+                self.shared_keys.entry(tally.key).or_default(),
+                tally.amount.hundredths(),
+            );
+        }
+        for used in &tallies.uses {
+            add(self.uses.entry(*used).or_default(), 1);
         }
         for (user, at) in &tallies.active {
             let newest = self.active.entry(*user).or_default();

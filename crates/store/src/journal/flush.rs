@@ -3,7 +3,7 @@
 use muster_protocol::{JobId, RequestId, UserId};
 use sea_orm::{
     DatabaseTransaction, DbErr, Value,
-    sea_query::{Expr, ExprTrait as _, Query, UpdateStatement},
+    sea_query::{Expr, ExprTrait as _, IntoIden as _, IntoTableRef as _, Query, UpdateStatement},
 };
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     FinishJob, NewRequest, StartJobs, codes,
-    entity::{api_key, job, request, user, webhook_delivery, worker},
+    entity::{api_key, job, request, shared_key, style, user, webhook_delivery, worker, worker_message},
     sql::{execute_all, lists, nth, pieces, update_from_values},
 };
 
@@ -297,7 +297,14 @@ async fn workers(tx: &Tx, set: &WorkingSet) -> Result<(), DbErr> {
             .take();
         execute_all(tx, vec![unpause]).await?;
     }
-    for row in set.workers.values() {
+    for owners in lists(set.wiped.iter().map(|user| user.0)) {
+        wipe(tx, owners).await?;
+    }
+    for (_, row) in set
+        .workers
+        .iter()
+        .filter(|(id, _)| !set.deleted_workers.contains(id))
+    {
         match row.origin {
             Origin::Stored => {}
             Origin::New => {
@@ -316,14 +323,57 @@ async fn workers(tx: &Tx, set: &WorkingSet) -> Result<(), DbErr> {
     });
     execute_all(tx, updates).await?;
     for ids in lists(set.deleted_workers.iter().map(|id| id.0)) {
+        let to_worker = Expr::col(worker_message::Column::Worker).is_in(ids.clone());
         let by_id = Expr::col(C::Id).is_in(ids);
-        execute_all(
-            tx,
-            vec![Query::delete().from_table(worker::Entity).and_where(by_id).take()],
-        )
-        .await?;
+        let deletions = vec![
+            Query::delete()
+                .from_table(worker_message::Entity)
+                .and_where(to_worker)
+                .take(),
+            Query::delete().from_table(worker::Entity).and_where(by_id).take(),
+        ];
+        execute_all(tx, deletions).await?;
     }
     Ok(())
+}
+
+/// Deletes the workers and shared keys of accounts, with the messages to those workers.
+async fn wipe(tx: &Tx, owners: Vec<Value>) -> Result<(), DbErr> {
+    let workers = Query::select()
+        .column(worker::Column::Id)
+        .from(worker::Entity)
+        .and_where(Expr::col(worker::Column::Owner).is_in(owners.clone()))
+        .take();
+    let keys = Query::select()
+        .column(shared_key::Column::Id)
+        .from(shared_key::Entity)
+        .and_where(Expr::col(shared_key::Column::Owner).is_in(owners.clone()))
+        .take();
+    let unbind = Query::update()
+        .table(style::Entity)
+        .value(style::Column::SharedKey, None::<uuid::Uuid>)
+        .and_where(Expr::col(style::Column::SharedKey).in_subquery(keys))
+        .take();
+    execute_all(tx, vec![unbind]).await?;
+    let mut messages = Query::delete();
+    messages
+        .from_table(worker_message::Entity)
+        .and_where(Expr::col(worker_message::Column::Worker).in_subquery(workers));
+    let mut of_owners = vec![messages];
+    for (table, owner) in [
+        (worker::Entity.into_table_ref(), worker::Column::Owner.into_iden()),
+        (
+            shared_key::Entity.into_table_ref(),
+            shared_key::Column::Owner.into_iden(),
+        ),
+    ] {
+        let mut delete = Query::delete();
+        delete
+            .from_table(table)
+            .and_where(Expr::col(owner).is_in(owners.clone()));
+        of_owners.push(delete);
+    }
+    execute_all(tx, of_owners).await
 }
 
 /// The columns that [`crate::WorkerChanges`] may change; the others belong to check-ins and tallies.

@@ -5,12 +5,15 @@
 
 use sea_orm::{
     DatabaseTransaction, DbErr, EntityTrait, Value,
-    sea_query::{Expr, ExprTrait as _, OnConflict, Query},
+    sea_query::{CaseStatement, Expr, ExprTrait as _, OnConflict, Query},
 };
 
 use super::books::Books;
 use crate::{
-    entity::{balance, ledger_entry, user, user_record, user_total, work_stat, worker},
+    entity::{
+        balance, collection, ledger_entry, shared_key, style, team, user, user_record, user_total, work_stat,
+        worker,
+    },
     sql::{execute_all, nth, pieces, update_from_values},
 };
 
@@ -22,6 +25,9 @@ pub(super) async fn flush(tx: &Tx, books: &Books) -> Result<(), DbErr> {
     records(tx, books).await?;
     work(tx, books).await?;
     workers(tx, books).await?;
+    teams(tx, books).await?;
+    shared_keys(tx, books).await?;
+    uses(tx, books).await?;
     last_active(tx, books).await?;
     balances(tx, books).await
 }
@@ -190,6 +196,75 @@ async fn workers(tx: &Tx, books: &Books) -> Result<(), DbErr> {
         }
     });
     execute_all(tx, updates).await
+}
+
+async fn teams(tx: &Tx, books: &Books) -> Result<(), DbErr> {
+    use team::Column as C;
+    let rows: Vec<_> = books
+        .teams
+        .iter()
+        .map(|(id, delta)| {
+            vec![
+                (*id).into(),
+                delta.contributions.into(),
+                delta.fulfilments.into(),
+                delta.kudos.into(),
+                delta.uptime.into(),
+                delta.last_active.to_datetime().into(),
+            ]
+        })
+        .collect();
+    let columns = [C::Contributions, C::Fulfilments, C::Kudos, C::Uptime];
+    let updates = update_from_values(team::Entity, C::Id, &rows, |update| {
+        for (index, column) in columns.into_iter().enumerate() {
+            update.value(column, Expr::col((team::Entity, column)).add(nth(index + 2)));
+        }
+        update.value(C::LastActive, nth(6));
+    });
+    execute_all(tx, updates).await
+}
+
+/// Charges keys: an empty one is left alone, an unlimited one only notes what was used, any other loses the amount
+/// down to zero.
+async fn shared_keys(tx: &Tx, books: &Books) -> Result<(), DbErr> {
+    use shared_key::Column as C;
+    let column = |column: C| Expr::col((shared_key::Entity, column));
+    let rows: Vec<_> = books
+        .shared_keys
+        .iter()
+        .map(|(key, amount)| vec![(*key).into(), (*amount).into()])
+        .collect();
+    let updates = update_from_values(shared_key::Entity, C::Id, &rows, |update| {
+        let left = column(C::Kudos).sub(nth(2));
+        let kudos = CaseStatement::new()
+            .case(column(C::Kudos).lt(0), column(C::Kudos))
+            .case(left.clone().lt(0), Expr::val(0_i64))
+            .finally(left);
+        update
+            .value(C::Kudos, kudos)
+            .value(C::Utilized, column(C::Utilized).add(nth(2)))
+            .and_where(column(C::Kudos).ne(0));
+    });
+    execute_all(tx, updates).await
+}
+
+/// Counts uses, of styles or collections.
+async fn uses(tx: &Tx, books: &Books) -> Result<(), DbErr> {
+    let rows: Vec<_> = books
+        .uses
+        .iter()
+        .map(|(used, times)| vec![(*used).into(), (*times).into()])
+        .collect();
+    let styles = update_from_values(style::Entity, style::Column::Id, &rows, |update| {
+        let count = Expr::col((style::Entity, style::Column::UseCount));
+        update.value(style::Column::UseCount, count.add(nth(2)));
+    });
+    execute_all(tx, styles).await?;
+    let collections = update_from_values(collection::Entity, collection::Column::Id, &rows, |update| {
+        let count = Expr::col((collection::Entity, collection::Column::UseCount));
+        update.value(collection::Column::UseCount, count.add(nth(2)));
+    });
+    execute_all(tx, collections).await
 }
 
 async fn last_active(tx: &Tx, books: &Books) -> Result<(), DbErr> {

@@ -35,7 +35,7 @@ use self::{
     change::{Change, Pending, Step},
     changes::{
         Cancel, CheckIn, DeleteWorker, Expire, PostEvent, RegisterAccount, RegisterWorker, Rekey,
-        ReleaseHold, SetAccount, SetWorker, Write,
+        ReleaseHold, SetAccount, SetWorker, WipeAccount, Write,
     },
 };
 use crate::{
@@ -130,7 +130,31 @@ impl Journal {
         requests: Vec<RequestId>,
         now: Timestamp,
     ) -> Result<Expired, JournalError> {
-        self.submit(Expire { requests, now }).await
+        let expired_only = true;
+        self.submit(Expire {
+            requests,
+            now,
+            expired_only,
+        })
+        .await
+    }
+
+    /// Forgets requests with their jobs, whenever they expire, and releases what is promised to them. Answers which
+    /// of them were there.
+    pub async fn forget_requests(
+        &self,
+        requests: Vec<RequestId>,
+        now: Timestamp,
+    ) -> Result<Vec<RequestId>, JournalError> {
+        let expired_only = false;
+        let forgotten = self
+            .submit(Expire {
+                requests,
+                now,
+                expired_only,
+            })
+            .await?;
+        Ok(forgotten.deleted)
     }
 
     /// Makes an account. The first one gets the number 1.
@@ -172,6 +196,12 @@ impl Journal {
             at,
         })
         .await
+    }
+
+    /// Overwrites what identifies the owner of an account, and deletes its key, its workers and its shared keys. Kudos
+    /// and statistics stay with the number.
+    pub async fn wipe_account(&self, user: UserId) -> Result<Account, JournalError> {
+        self.submit(WipeAccount(user)).await
     }
 
     /// Makes a worker, unless its name is taken by a worker of any kind.

@@ -114,6 +114,8 @@ pub(crate) struct WorkingSet {
     pub(crate) deleted_workers: BTreeSet<WorkerId>,
     /// Users all of whose workers are un-paused.
     pub(crate) unpaused: BTreeSet<UserId>,
+    /// Users whose workers and shared keys go.
+    pub(crate) wiped: BTreeSet<UserId>,
     /// The newest check-in of each worker.
     pub(crate) check_ins: BTreeMap<WorkerId, WorkerCheckIn>,
     pub(crate) books: Books,

@@ -1,12 +1,12 @@
 //! The schema, as a list of steps that only ever grows.
 //!
-//! Tables that later parts of the server need (shared keys, teams, styles, filters, statistics, …)
-//! come with later steps.
+//! Tables that later parts of the server need (filters, …) come with later steps.
 
 mod m0001_core;
 mod m0003_holds;
 mod m0004_webhooks;
 mod m0005_work_stats;
+mod m0006_people;
 
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_holds::Migration),
             Box::new(m0004_webhooks::Migration),
             Box::new(m0005_work_stats::Migration),
+            Box::new(m0006_people::Migration),
         ]
     }
 }

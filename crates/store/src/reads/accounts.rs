@@ -2,13 +2,15 @@
 
 use muster_protocol::{Kudos, UserId};
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
+    ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Select,
+    sea_query::{ExprTrait as _, Query},
 };
 
 use crate::{
-    Account, ApiKeyHash, Balances, KudosAction, Pot, RecordKind, Roles, Store, StoreError, UserRecord,
-    UserTotal, codes,
-    entity::{api_key, balance, user, user_record, user_total},
+    Account, AccountOrder, ApiKeyHash, Balances, Page, Pot, Role, Roles, Store, StoreError, UserRecord,
+    UserTotal,
+    entity::{api_key, balance, user},
 };
 
 /// An account from its row and balances.
@@ -38,6 +40,21 @@ pub(crate) fn account_from(row: user::Model, balances: Balances) -> Result<Accou
     })
 }
 
+/// What the rows of an account's pots say.
+fn balances_from<'a>(rows: impl IntoIterator<Item = &'a balance::Model>) -> Balances {
+    let mut balances = Balances::default();
+    for row in rows {
+        let amount = Kudos::from_hundredths(row.amount);
+        match Pot::from_repr(row.pot) {
+            Some(Pot::Spendable) => balances.spendable = amount,
+            Some(Pot::Escrow) => balances.escrow = amount,
+            Some(Pot::Held) => balances.held = amount,
+            None => {}
+        }
+    }
+    balances
+}
+
 impl Store {
     /// The account that a key belongs to.
     pub async fn account_by_key(&self, hash: &ApiKeyHash) -> Result<Option<Account>, StoreError> {
@@ -50,9 +67,11 @@ impl Store {
         }
     }
 
-    /// An account by its number.
+    /// An account by its number, unless it was wiped.
     pub async fn account(&self, user: UserId) -> Result<Option<Account>, StoreError> {
-        self.one_account(user::Entity::find_by_id(user.0)).await
+        let unless_wiped = user::Column::Wiped.eq(false);
+        self.one_account(user::Entity::find_by_id(user.0).filter(unless_wiped))
+            .await
     }
 
     /// An account by what the login provider calls it.
@@ -92,75 +111,102 @@ impl Store {
             .filter(balance::Column::Account.eq(user.0))
             .all(self.reader())
             .await?;
-        let amount = |pot: Pot| {
-            let row = rows.iter().find(|row| row.pot == pot as i16);
-            Kudos::from_hundredths(row.map_or(0, |row| row.amount))
-        };
-        Ok(Balances {
-            spendable: amount(Pot::Spendable),
-            escrow: amount(Pot::Escrow),
-            held: amount(Pot::Held),
-        })
+        Ok(balances_from(&rows))
     }
 
-    /// The users with most to spend, richest first.
-    pub async fn leaderboard(&self, limit: u64) -> Result<Vec<(UserId, Kudos)>, StoreError> {
-        let rows = balance::Entity::find()
-            .filter(balance::Column::Pot.eq(Pot::Spendable as i16))
-            .filter(balance::Column::Account.gte(0))
-            .order_by_desc(balance::Column::Amount)
-            .limit(limit)
+    /// A page of the accounts that were not wiped.
+    pub async fn account_page(&self, order: AccountOrder, page: Page) -> Result<Vec<Account>, StoreError> {
+        let ids = match order {
+            AccountOrder::Richest => self.richest(page).await?,
+            AccountOrder::Oldest => self.oldest(page).await?,
+        };
+        let rows = user::Entity::find()
+            .filter(user::Column::Id.is_in(ids.iter().copied()))
             .all(self.reader())
             .await?;
-        Ok(rows
+        let amounts = balance::Entity::find()
+            .filter(balance::Column::Account.is_in(ids.iter().copied()))
+            .all(self.reader())
+            .await?;
+        let mut accounts: Vec<Account> = rows
             .into_iter()
-            .map(|row| (UserId(row.account), Kudos::from_hundredths(row.amount)))
-            .collect())
+            .map(|row| {
+                let balances = balances_from(amounts.iter().filter(|amount| amount.account == row.id));
+                account_from(row, balances)
+            })
+            .collect::<Result<_, _>>()?;
+        accounts.sort_by_key(|account| ids.iter().position(|id| *id == account.id.0));
+        Ok(accounts)
+    }
+
+    /// Read from the index of balances alone. Those that were wiped are few.
+    async fn richest(&self, page: Page) -> Result<Vec<i64>, StoreError> {
+        use balance::Column as C;
+        let wiped = Query::select()
+            .column(user::Column::Id)
+            .from(user::Entity)
+            .and_where(user::Column::Wiped.eq(true))
+            .take();
+        Ok(balance::Entity::find()
+            .select_only()
+            .column(C::Account)
+            .filter(C::Pot.eq(Pot::Spendable as i16))
+            .filter(C::Account.gte(0))
+            .filter(C::Account.not_in_subquery(wiped))
+            .order_by_desc(C::Amount)
+            .order_by_asc(C::Account)
+            .offset(page.offset)
+            .limit(page.limit)
+            .into_tuple()
+            .all(self.reader())
+            .await?)
+    }
+
+    /// Numbers are given in the order of registration.
+    async fn oldest(&self, page: Page) -> Result<Vec<i64>, StoreError> {
+        Ok(user::Entity::find()
+            .select_only()
+            .column(user::Column::Id)
+            .filter(user::Column::Wiped.eq(false))
+            .order_by_asc(user::Column::Id)
+            .offset(page.offset)
+            .limit(page.limit)
+            .into_tuple()
+            .all(self.reader())
+            .await?)
+    }
+
+    /// The accounts that get kudos every month: stored ones, moderators, and those named.
+    pub async fn accounts_with_income(&self, others: &[UserId]) -> Result<Vec<Account>, StoreError> {
+        let moderator = Role::Moderator as i32;
+        let condition = Condition::any()
+            .add(user::Column::MonthlyKudos.gt(0))
+            .add(user::Column::Roles.into_expr().bit_and(moderator).ne(0))
+            .add(user::Column::Id.is_in(others.iter().map(|user| user.0)));
+        let rows = user::Entity::find()
+            .filter(condition)
+            .filter(user::Column::Wiped.eq(false))
+            .order_by_asc(user::Column::Id)
+            .all(self.reader())
+            .await?;
+        let mut accounts = Vec::with_capacity(rows.len());
+        for row in rows {
+            let balances = self.balances(UserId(row.id)).await?;
+            accounts.push(account_from(row, balances)?);
+        }
+        Ok(accounts)
     }
 
     /// An account's action totals; those that never moved are missing.
     pub async fn user_totals(&self, user: UserId) -> Result<Vec<UserTotal>, StoreError> {
-        let rows = user_total::Entity::find()
-            .filter(user_total::Column::UserId.eq(user.0))
-            .order_by_asc(user_total::Column::Action)
-            .all(self.reader())
-            .await?;
-        rows.into_iter()
-            .map(|row| {
-                let action = KudosAction::from_repr(row.action).ok_or_else(|| StoreError::Corrupt {
-                    table: "user_totals",
-                    what: format!("{} is no action", row.action),
-                })?;
-                Ok(UserTotal {
-                    action,
-                    amount: Kudos::from_hundredths(row.amount),
-                })
-            })
-            .collect()
+        let facts = self.account_facts(&[user]).await?.remove(&user);
+        Ok(facts.unwrap_or_default().totals)
     }
 
     /// An account's records; those that never moved are missing.
     pub async fn user_records(&self, user: UserId) -> Result<Vec<UserRecord>, StoreError> {
-        let rows = user_record::Entity::find()
-            .filter(user_record::Column::UserId.eq(user.0))
-            .order_by_asc(user_record::Column::Record)
-            .order_by_asc(user_record::Column::Kind)
-            .all(self.reader())
-            .await?;
-        rows.into_iter()
-            .map(|row| {
-                let record = RecordKind::from_repr(row.record).ok_or_else(|| StoreError::Corrupt {
-                    table: "user_records",
-                    what: format!("{} is no record", row.record),
-                })?;
-                let kind = codes::kind_from_code(row.kind, "user_records")?;
-                Ok(UserRecord {
-                    record,
-                    kind,
-                    amount: Kudos::from_hundredths(row.amount).to_f64(),
-                })
-            })
-            .collect()
+        let facts = self.account_facts(&[user]).await?.remove(&user);
+        Ok(facts.unwrap_or_default().records)
     }
 
     async fn one_account(&self, select: Select<user::Entity>) -> Result<Option<Account>, StoreError> {

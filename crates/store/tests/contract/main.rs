@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod accounts;
+mod belongings;
 mod holds;
 mod model;
 mod money;

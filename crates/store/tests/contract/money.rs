@@ -20,7 +20,6 @@ on_both_engines!(
     the_audit_finds_a_tampered_entry,
     the_audit_finds_a_tampered_balance,
     the_history_of_an_account_can_be_read,
-    the_leaderboard_shows_the_richest_users,
 );
 
 fn mint(key: &str, user: UserId, amount: i64) -> LedgerEvent {
@@ -209,6 +208,7 @@ fn some_tallies(user: UserId, id: WorkerId) -> Tallies {
             },
         ],
         active: vec![(user, at(9)), (user, at(8))],
+        ..Tallies::default()
     }
 }
 
@@ -348,20 +348,5 @@ async fn the_history_of_an_account_can_be_read(db: &TestDb) {
     );
     let older = store.ledger_of(user, Some(newest[1].id), 10).await.unwrap();
     assert_eq!(older.iter().map(|entry| entry.amount).sum::<Kudos>(), kudos(6));
-    store.close().await;
-}
-
-async fn the_leaderboard_shows_the_richest_users(db: &TestDb) {
-    let store = db.open().await;
-    for n in 1..=4 {
-        let user = account(&store, &format!("user{n}")).await;
-        store
-            .journal()
-            .post(mint(&format!("m{n}"), user, 10 * n), Tallies::default())
-            .await
-            .unwrap();
-    }
-    let richest = store.leaderboard(2).await.unwrap();
-    assert_eq!(richest, [(UserId(4), kudos(40)), (UserId(3), kudos(30))]);
     store.close().await;
 }

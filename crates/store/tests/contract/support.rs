@@ -5,7 +5,7 @@ use std::time::Duration;
 use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId, WorkKind, WorkerId};
 use muster_store::{
     ApiKeyHash, EventKind, FaultJob, FinishJob, LedgerEvent, NewAccount, NewJob, NewRequest, NewWorker,
-    Roles, StartJobs, Store, StoreConfig, SystemAccount, Tallies, WorkerCheckIn,
+    Roles, SharedKey, StartJobs, Store, StoreConfig, SystemAccount, Tallies, WorkerCheckIn,
 };
 use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::json;
@@ -263,6 +263,22 @@ pub(crate) async fn running(
         store.journal().start_jobs(start).await.unwrap();
     }
     (id, jobs)
+}
+
+/// A key with a budget of 100 that nothing else limits.
+pub(crate) fn shared_key(owner: UserId) -> SharedKey {
+    SharedKey {
+        id: Uuid::new_v4(),
+        owner,
+        name: Some("for a friend".to_owned()),
+        kudos: kudos(100),
+        utilized: Kudos::ZERO,
+        expiry: None,
+        max_image_pixels: -1,
+        max_image_steps: -1,
+        max_text_tokens: -1,
+        created: at(0),
+    }
 }
 
 /// The books must be right at any time.

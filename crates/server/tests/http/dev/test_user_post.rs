@@ -184,6 +184,7 @@ async fn bodies_of_another_shape_are_refused() {
         json!({"username": ""}),
         json!({"username": " \n"}),
         json!({"username": "\u{0}"}),
+        json!({"username": "fuckface"}),
         json!({"oauth_id": " \u{0} "}),
     ] {
         let message = ask(&server, body.to_string()).await.plain(400);

@@ -127,3 +127,29 @@ async fn a_missing_name_is_an_error() {
     assert_eq!(page.status, 400);
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
 }
+
+#[tokio::test]
+async fn profane_names_make_no_account() {
+    let server = TestServer::start().await;
+    let page = register(&server, "username=fuckface").await;
+    assert_eq!(key(&page), None);
+    assert!(
+        page.text.contains("profanity") && page.text.contains("name=\"username\""),
+        "{}",
+        page.text
+    );
+    server.get("/api/v2/users/1").await.refused(404, "UserNotFound");
+}
+
+#[tokio::test]
+async fn a_name_that_is_too_long_is_remembered() {
+    let server = TestServer::start().await;
+    let moderator = server.moderator("mod").await;
+    for (length, level) in [(30, 0), (31, 1)] {
+        let page = register(&server, &format!("username={}", "x".repeat(length))).await;
+        let id = account(&server, key(&page).unwrap()).await["id"].clone();
+        let path = format!("/api/v2/users/{id}");
+        let seen = server.get_as(&path, &moderator.api_key).await.ok(200);
+        assert_eq!(seen["suspicious"], level);
+    }
+}

@@ -1,6 +1,9 @@
 //! Where one test's server keeps its data.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU8, Ordering},
+};
 
 use sea_orm::{ConnectionTrait as _, Database};
 use tempfile::TempDir;
@@ -14,6 +17,8 @@ pub(crate) struct Home {
     directory: TempDir,
     database: String,
     postgres: Option<Postgres>,
+    /// How often a server was started over it.
+    starts: AtomicU8,
 }
 
 impl Home {
@@ -32,7 +37,13 @@ impl Home {
             directory,
             database,
             postgres,
+            starts: AtomicU8::default(),
         }
+    }
+
+    /// The seed of the next server's ids and keys: always the same for the first, another for each that follows.
+    pub(crate) fn next_seed(&self) -> [u8; 32] {
+        [7 + self.starts.fetch_add(1, Ordering::Relaxed); 32]
     }
 
     pub(crate) fn directory(&self) -> &Path {

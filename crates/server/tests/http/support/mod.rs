@@ -16,7 +16,7 @@ use muster_engine::{
 };
 use muster_kudos::image::ImagePricing;
 use muster_protocol::{TestUser, TestUserInput, Timestamp, UserId};
-use muster_server::{ServerConfig, router, serve};
+use muster_server::{About, ServerConfig, router, serve};
 use muster_store::{AccountChanges, BlobConfig, Blobs, Role, Roles, Store, StoreConfig, WorkerChanges};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) reach: Reach,
     /// Where ratings go.
     pub(crate) ratings: Option<String>,
+    /// What the operator tells about the horde.
+    pub(crate) about: About,
 }
 
 impl Default for Setup {
@@ -48,6 +50,8 @@ impl Default for Setup {
         let engine = EngineConfig {
             key_salt: "salt".to_owned(),
             test_accounts: true,
+            administrators: Some(Vec::new()),
+            worker_list_lifetime: Duration::ZERO,
             ..EngineConfig::default()
         };
         Self {
@@ -57,6 +61,11 @@ impl Default for Setup {
             public_url: None,
             reach: Reach::Public,
             ratings: None,
+            about: About {
+                title: "Test horde".to_owned(),
+                url: "https://horde.example".to_owned(),
+                ..About::default()
+            },
         }
     }
 }
@@ -186,7 +195,7 @@ impl TestServer {
         let parts = Parts {
             config: setup.engine,
             clock: clock.clone(),
-            seed: [7; 32],
+            seed: home.next_seed(),
             store: Store::open(StoreConfig::new(home.database())).await.unwrap(),
             blobs: Blobs::new(blobs).unwrap(),
             models: ModelReference::bundled().clone(),
@@ -200,7 +209,7 @@ impl TestServer {
         };
         let engine = Engine::start(parts).await.unwrap();
         let config = ServerConfig {
-            title: "Test horde".to_owned(),
+            about: setup.about,
             node: "node".to_owned(),
             port: 7001,
             trusted_hops: setup.trusted_hops,
@@ -291,6 +300,48 @@ impl TestServer {
     pub(crate) async fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
         let headers = [("apikey", key), ("content-type", "application/json")];
         self.send(Method::POST, path, &headers, body.to_string()).await
+    }
+
+    /// A JSON body with a key and any method.
+    pub(crate) async fn call(&self, method: Method, path: &str, key: &str, body: &Value) -> Answer {
+        let headers = [("apikey", key), ("content-type", "application/json")];
+        self.send(method, path, &headers, body.to_string()).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.call(Method::PUT, path, key, body).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.call(Method::PATCH, path, key, body).await
+    }
+
+    pub(crate) async fn delete_as(&self, path: &str, key: &str) -> Answer {
+        self.send(Method::DELETE, path, &[("apikey", key)], "").await
+    }
+
+    /// A moderator.
+    pub(crate) async fn moderator(&self, name: &str) -> TestUser {
+        let input = TestUserInput {
+            username: name.to_owned(),
+            oauth_id: format!("test_{name}"),
+            moderator: true,
+            trusted: true,
+            kudos: Some(0),
+        };
+        self.engine.test_user(input).await.unwrap()
+    }
+
+    /// Registers a worker for pictures; its id.
+    pub(crate) async fn worker(&self, key: &str, name: &str) -> String {
+        self.pop(key, &worker(name)).await.ok(200);
+        self.worker_id(name).await
+    }
+
+    /// The id of a worker.
+    pub(crate) async fn worker_id(&self, name: &str) -> String {
+        let found = self.engine.store().worker_by_name(name).await.unwrap();
+        found.unwrap().id.to_string()
     }
 
     /// An account with a balance in whole kudos, not trusted.

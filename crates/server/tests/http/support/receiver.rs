@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 
 /// Somebody who takes notice of results.
 #[derive(Clone, Default)]
-pub(crate) struct Receiver(Arc<Mutex<Notes>>);
+pub(crate) struct Receiver(Arc<Mutex<Notes>>, Arc<Notify>);
 
 #[derive(Default)]
 struct Notes {
@@ -35,7 +35,18 @@ impl Receiver {
     async fn take(State(receiver): State<Self>, Json(body): Json<Value>) -> StatusCode {
         let mut notes = receiver.0.lock().unwrap();
         notes.bodies.push(body);
+        receiver.1.notify_one();
         StatusCode::from_u16(notes.answers.pop().unwrap_or(200)).unwrap()
+    }
+
+    /// The first note, once it has come.
+    pub(crate) async fn first(&self) -> Value {
+        loop {
+            if let Some(first) = self.bodies().first() {
+                return first.clone();
+            }
+            self.1.notified().await;
+        }
     }
 
     pub(crate) fn bodies(&self) -> Vec<Value> {

@@ -1,3 +1,8 @@
-//! `users/*` and `find_user`
+//! `users` and `find_user`.
 
+mod delete;
 mod find_user_get;
+mod get;
+mod list_get;
+mod put;
+mod trust;

@@ -1,6 +1,6 @@
 //! How accounts come to be and change.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use muster_protocol::{Kudos, Timestamp, UserId};
 use serde_json::json;
@@ -11,8 +11,8 @@ use super::super::{
     working_set::{Origin, Row, WorkingSet},
 };
 use crate::{
-    Account, AccountChanges, AccountRef, ApiKeyHash, Entry, EventKind, JournalError, KudosAction,
-    LedgerEvent, NewAccount, Pot, Roles, SystemAccount, Tallies, UserTally,
+    Account, AccountChanges, ApiKeyHash, Balances, EventKind, JournalError, KudosAction, LedgerEvent,
+    NewAccount, Payment, Pot, Role, Roles, SystemAccount, Tallies, UserTally,
     entity::{api_key, user},
     reads::account_from,
 };
@@ -62,6 +62,7 @@ impl Change for RegisterAccount {
             concurrency: new.concurrency,
             roles: new.roles.bits(),
             suspicions: json!([]),
+            wiped: false,
         };
         let account = account_of(set, &row)?;
         set.external_ids.insert(new.external_id.clone(), id);
@@ -141,9 +142,13 @@ impl Change for SetAccount {
         needs.accounts.insert(self.user.0);
         needs.external_ids.extend(self.changes.external_id.clone());
         needs.events.extend(self.changes.drain_escrow.clone());
-        needs
-            .events
-            .extend(self.changes.balance.as_ref().map(|balance| balance.key.clone()));
+        let changes = &self.changes;
+        let keys = [
+            changes.balance.as_ref().map(|balance| &balance.key),
+            changes.payment.as_ref().map(|payment| &payment.key),
+            changes.monthly_kudos.as_ref().map(|monthly| &monthly.key),
+        ];
+        needs.events.extend(keys.into_iter().flatten().cloned());
     }
 
     fn apply(self: &Arc<Self>, set: &mut WorkingSet) -> Result<Account, JournalError> {
@@ -183,53 +188,71 @@ impl Change for SetAccount {
 impl SetAccount {
     /// Books what the changes do to the balances; if one event cannot be booked, none is.
     fn move_kudos(&self, set: &mut WorkingSet) -> Result<(), JournalError> {
-        let now = set.books.balances(self.user);
-        let drain = self
-            .changes
-            .drain_escrow
-            .as_ref()
-            .filter(|_| now.escrow > Kudos::ZERO)
-            .map(|key| {
-                LedgerEvent::new(key, EventKind::EscrowPromotion, self.at)
-                    .with_escrow(self.user, -now.escrow)
-                    .with(self.user, now.escrow)
-            });
-        let spendable = now.spendable + drain.as_ref().map_or(Kudos::ZERO, |_| now.escrow);
-        let adjustment = self.changes.balance.as_ref().map(|target| {
-            let difference = target.spendable - spendable;
-            LedgerEvent::new(&target.key, EventKind::AdminAdjustment, self.at)
-                .with_entry(Entry {
-                    account: AccountRef::User(self.user),
-                    pot: Pot::Spendable,
-                    amount: difference,
-                    floor: None,
-                })
-                .with(SystemAccount::Grants, -difference)
-        });
-        for event in drain.iter().chain(&adjustment) {
+        let movements = self.movements(set.books.balances(self.user));
+        let mut keys = BTreeSet::new();
+        for (event, _, _) in &movements {
             event.validate()?;
-            if set.books.booked.contains(&event.key) {
+            if set.books.booked.contains(&event.key) || !keys.insert(&event.key) {
                 return Err(JournalError::DuplicateEvent {
                     key: event.key.clone(),
                 });
             }
         }
-        if let (Some(drain), Some(adjustment)) = (&drain, &adjustment)
-            && drain.key == adjustment.key
-        {
-            return Err(JournalError::DuplicateEvent {
-                key: drain.key.clone(),
-            });
-        }
-        if let Some(event) = drain {
-            set.books.book(&event)?;
-            self.count(set, KudosAction::Accumulated, now.escrow);
-        }
-        if let Some(event) = adjustment {
-            set.books.book(&event)?;
-            self.count(set, KudosAction::Admin, event.entries[0].amount);
+        for (event, action, amount) in &movements {
+            set.books.book(event)?;
+            self.count(set, *action, *amount);
         }
         Ok(())
+    }
+
+    /// The events that the changes ask for, each with the total that it counts in.
+    fn movements(&self, now: Balances) -> Vec<(LedgerEvent, KudosAction, Kudos)> {
+        let mut movements = Vec::new();
+        let mut spendable = now.spendable;
+        if let Some(key) = self
+            .changes
+            .drain_escrow
+            .as_ref()
+            .filter(|_| now.escrow > Kudos::ZERO)
+        {
+            let event = LedgerEvent::new(key, EventKind::EscrowPromotion, self.at)
+                .with_escrow(self.user, -now.escrow)
+                .with(self.user, now.escrow);
+            movements.push((event, KudosAction::Accumulated, now.escrow));
+            spendable += now.escrow;
+        }
+        if let Some(target) = &self.changes.balance {
+            let difference = target.spendable - spendable;
+            let event = LedgerEvent::new(&target.key, EventKind::AdminAdjustment, self.at)
+                .with(self.user, difference)
+                .with(SystemAccount::Grants, -difference);
+            movements.push((event, KudosAction::Admin, difference));
+        }
+        if let Some(payment) = &self.changes.payment {
+            movements.push((self.paid(payment), payment.action, payment.amount));
+        }
+        if let Some(monthly) = self
+            .changes
+            .monthly_kudos
+            .as_ref()
+            .filter(|monthly| monthly.amount > Kudos::ZERO)
+        {
+            let payment = Payment {
+                key: monthly.key.clone(),
+                kind: EventKind::Recurring,
+                action: KudosAction::Recurring,
+                amount: monthly.amount,
+                floor: monthly.floor,
+            };
+            movements.push((self.paid(&payment), payment.action, payment.amount));
+        }
+        movements
+    }
+
+    fn paid(&self, payment: &Payment) -> LedgerEvent {
+        LedgerEvent::new(&payment.key, payment.kind, self.at)
+            .with_floor(self.user, payment.amount, payment.floor)
+            .with(SystemAccount::Grants, -payment.amount)
     }
 
     fn count(&self, set: &mut WorkingSet, action: KudosAction, amount: Kudos) {
@@ -260,8 +283,11 @@ fn change_row(row: &mut user::Model, changes: &AccountChanges) {
     set(&mut row.worker_invited, changes.worker_invited.as_ref());
     set(&mut row.public_workers, changes.public_workers.as_ref());
     set(&mut row.concurrency, changes.concurrency.as_ref());
-    if let Some(kudos) = changes.monthly_kudos {
-        row.monthly_kudos = kudos.hundredths();
+    if let Some(monthly) = &changes.monthly_kudos {
+        row.monthly_kudos = row
+            .monthly_kudos
+            .saturating_add(monthly.amount.hundredths())
+            .max(0);
     }
     if let Some(at) = changes.monthly_kudos_received {
         row.monthly_kudos_received = Some(at.to_datetime());
@@ -273,4 +299,45 @@ fn change_row(row: &mut user::Model, changes: &AccountChanges) {
         suspicion.add_to(&mut row.suspicions);
     }
     row.roles = (Roles::from_bits(row.roles).bits() & !changes.withdraw.bits()) | changes.grant.bits();
+}
+
+/// An account is wiped: what identifies its owner is overwritten, its key, workers and shared keys are gone. Its
+/// number, kudos and statistics stay, for the ledger speaks of them.
+pub(in super::super) struct WipeAccount(pub(in super::super) UserId);
+
+impl Change for WipeAccount {
+    type Outcome = Account;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.users.insert(self.0);
+        needs.accounts.insert(self.0.0);
+    }
+
+    fn apply(self: &Arc<Self>, set: &mut WorkingSet) -> Result<Account, JournalError> {
+        let user = self.0;
+        let row = set.user(user)?;
+        row.origin.touch();
+        let model = &mut row.model;
+        let marker = format!("wiped:{user}");
+        model.username.clone_from(&marker);
+        model.external_id = marker;
+        model.contact = None;
+        model.admin_comment = None;
+        model.proxy_passkey = None;
+        model.wiped = true;
+        model.roles = Roles::from_bits(model.roles).with(Role::Deleted).bits();
+        let row = model.clone();
+        set.keys.retain(|_, key| key.model.user_id != user.0);
+        set.dead_keys.insert(user);
+        set.wiped.insert(user);
+        let gone: Vec<_> = set
+            .workers
+            .iter()
+            .filter(|(_, worker)| worker.model.owner == user.0)
+            .map(|(id, _)| *id)
+            .collect();
+        set.worker_names.retain(|_, id| !gone.contains(id));
+        set.deleted_workers.extend(gone);
+        account_of(set, &row)
+    }
 }

@@ -10,7 +10,7 @@ mod workers;
 mod write;
 
 pub(super) use self::{
-    accounts::{RegisterAccount, Rekey, SetAccount},
+    accounts::{RegisterAccount, Rekey, SetAccount, WipeAccount},
     money::PostEvent,
     requests::{Cancel, Expire, ReleaseHold},
     workers::{CheckIn, DeleteWorker, RegisterWorker, SetWorker},

@@ -292,6 +292,8 @@ fn release(set: &mut WorkingSet, id: RequestId, at: Timestamp) -> Result<Kudos, 
 pub(in super::super) struct Expire {
     pub(in super::super) requests: Vec<RequestId>,
     pub(in super::super) now: Timestamp,
+    /// Those that have not expired are kept.
+    pub(in super::super) expired_only: bool,
 }
 
 impl Change for Expire {
@@ -305,7 +307,9 @@ impl Change for Expire {
         let mut outcome = Expired::default();
         for id in &self.requests {
             match set.request(*id) {
-                Some(request) if request.expiry > self.now => outcome.kept.push((*id, request.expiry)),
+                Some(request) if self.expired_only && request.expiry > self.now => {
+                    outcome.kept.push((*id, request.expiry));
+                }
                 Some(request) => {
                     request.deleted = true;
                     outcome.deleted.push(*id);

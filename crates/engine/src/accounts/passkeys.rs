@@ -1,0 +1,28 @@
+//! The passkeys with which the proxies of services name whom they speak for.
+
+use std::collections::HashSet;
+
+use parking_lot::RwLock;
+
+use crate::{Engine, error::Result};
+
+/// The passkeys of accounts in good standing, in memory: they are looked at with every call that carries one.
+#[derive(Debug, Default)]
+pub(crate) struct Passkeys(RwLock<HashSet<String>>);
+
+impl Engine {
+    /// Whether a passkey belongs to an account in good standing.
+    pub fn accepts_passkey(&self, passkey: &str) -> bool {
+        self.passkeys.0.read().contains(passkey)
+    }
+
+    /// Looks up which passkeys there are.
+    ///
+    /// # Errors
+    /// The database failed; those that were known stay so.
+    pub(crate) async fn read_passkeys(&self) -> Result<()> {
+        let known = self.store.passkeys().await?;
+        *self.passkeys.0.write() = known.into_iter().collect();
+        Ok(())
+    }
+}

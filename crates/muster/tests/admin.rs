@@ -1,0 +1,223 @@
+//! `muster admin`, with and without a server that runs.
+
+#![allow(clippy::unwrap_used)]
+
+mod process;
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use process::{Running, fails, muster, succeeds};
+use serde_json::{Value, json};
+
+/// The answer to a command in JSON.
+fn admin(data: &Path, arguments: &[&str]) -> Value {
+    let mut all = vec!["admin", "--json", "--data-dir", data.to_str().unwrap()];
+    all.extend(arguments);
+    serde_json::from_str(&succeeds(muster(&all))).unwrap()
+}
+
+/// Why a command was refused.
+fn refused(data: &Path, arguments: &[&str]) -> String {
+    let mut all = vec!["admin", "--data-dir", data.to_str().unwrap()];
+    all.extend(arguments);
+    fails(muster(&all))
+}
+
+/// Everything that can be done with accounts, one after the other.
+fn look_after_accounts(data: &Path) {
+    let made = admin(data, &["user", "create", "Ann"]);
+    assert_eq!(made["username"], "Ann#2");
+    let old_key = made["api_key"].as_str().unwrap().to_owned();
+    assert_eq!(old_key.len(), 22);
+    let changes = [
+        "trusted=true",
+        "concurrency=50",
+        "username=4242",
+        "admin_comment=a comment",
+    ];
+    let mut set = vec!["user", "set", "Ann#2"];
+    set.extend(changes);
+    assert_eq!(
+        admin(data, &set),
+        json!({"trusted": true, "concurrency": 50, "username": "4242", "admin_comment": "a comment"})
+    );
+    let given = json!({"username": "4242#2", "kudos": 100, "monthly_kudos": 0});
+    assert_eq!(admin(data, &["kudos", "give", "2", "100"]), given);
+    assert_eq!(admin(data, &["kudos", "give", "2", "-10"])["kudos"], 90);
+    assert_eq!(admin(data, &["kudos", "monthly", "2", "30"])["kudos"], 120);
+    assert_eq!(admin(data, &["kudos", "pay", "2", "--keep-date"])["kudos"], 150);
+    let seen = admin(data, &["user", "show", "2"]);
+    assert_eq!(
+        (&seen["username"], &seen["kudos"]),
+        (&json!("4242#2"), &json!(150.0))
+    );
+    assert_eq!(
+        (&seen["admin_comment"], &seen["monthly_kudos"]["amount"]),
+        (&json!("a comment"), &json!(30))
+    );
+    let reset = admin(data, &["key", "reset", "2"]);
+    assert_ne!(reset["api_key"], json!(old_key));
+    let listed = admin(data, &["user", "list", "--sort", "age"]);
+    let names: Vec<&str> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|user| user["username"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["Anonymous#0", "admin#1", "4242#2"]);
+    assert_eq!(admin(data, &["user", "delete", "2"])["deleted"], true);
+    assert_eq!(
+        admin(data, &["user", "set", "2", "undelete=true"]),
+        json!({"undeleted": true})
+    );
+    assert_eq!(admin(data, &["user", "wipe", "2"]), json!({"wiped": "4242#2"}));
+    assert!(refused(data, &["user", "show", "2"]).contains("no user with this number"));
+}
+
+#[test]
+fn accounts_are_looked_after_while_a_server_runs_and_while_none_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let mut server = Running::serve(data, &[]);
+    let socket = data.join("control.sock");
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    look_after_accounts(data);
+    server.stop();
+    assert!(!socket.exists());
+
+    let other = tempfile::tempdir().unwrap();
+    let mut server = Running::serve(other.path(), &[]);
+    server.stop();
+    look_after_accounts(other.path());
+}
+
+#[test]
+fn answers_are_for_people_unless_json_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let mut server = Running::serve(data, &[]);
+    let listed = succeeds(muster(&[
+        "admin",
+        "user",
+        "list",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ]));
+    assert!(listed.starts_with("ID  USER"), "{listed}");
+    assert!(listed.contains("admin#1"), "{listed}");
+    let shown = succeeds(muster(&[
+        "admin",
+        "user",
+        "show",
+        "1",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ]));
+    assert!(
+        shown.contains("username: admin#1\n") && shown.contains("moderator: yes\n"),
+        "{shown}"
+    );
+    let workers = succeeds(muster(&[
+        "admin",
+        "worker",
+        "list",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ]));
+    assert_eq!(workers, "none\n");
+    server.stop();
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let mut server = Running::serve(data, &[]);
+    for (arguments, part) in [
+        (&["user", "show", "99"][..], "no user with this number"),
+        (&["user", "set", "1", "concurrency=501"], "concurrency"),
+        (&["user", "set", "1", "nothing"], "NAME=VALUE"),
+        (&["user", "set", "1", "filtered=true"], "Nothing was selected"),
+        (&["user", "create", "fuckface"], "profanity"),
+        (&["user", "delete", "1"], "cannot be deleted"),
+        (&["user", "wipe", "0"], "cannot be deleted"),
+        (&["key", "reset", "0"], "the same everywhere"),
+        (&["worker", "show", "Rig"], "no such worker"),
+        (&["kudos", "pay", "0"], "no monthly kudos"),
+    ] {
+        let error = refused(data, arguments);
+        assert!(error.contains(part), "{arguments:?}: {error}");
+    }
+    server.stop();
+    let nowhere = refused(&data.join("nowhere"), &["user", "list"]);
+    assert!(
+        nowhere.contains("no horde") && nowhere.contains("--data-dir"),
+        "{nowhere}"
+    );
+}
+
+#[test]
+fn workers_are_looked_after() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let mut server = Running::serve(data, &[]);
+    let key = fs::read_to_string(data.join("admin-key")).unwrap();
+    let url = server.url().to_owned();
+    let mut worker = Running::start(
+        &[
+            "worker",
+            "--simulate",
+            "--name",
+            "Rig",
+            "--url",
+            &url,
+            "--apikey",
+            key.trim(),
+            "--speed",
+            "0",
+        ],
+        None,
+    );
+    // Once it has made a picture, it is known.
+    let pictures = data.join("pictures");
+    succeeds(muster(&[
+        "generate",
+        "a lighthouse",
+        "--url",
+        &url,
+        "--apikey",
+        key.trim(),
+        "--out",
+        pictures.to_str().unwrap(),
+    ]));
+    let listed = admin(data, &["worker", "list"]);
+    let seen = &listed[0];
+    worker.stop();
+    assert_eq!(
+        (&seen["name"], &seen["paused"], &seen["owner"]),
+        (&json!("Rig"), &json!(false), &json!("admin#1"))
+    );
+    let set = [
+        "worker",
+        "set",
+        "Rig",
+        "maintenance=true",
+        "paused=true",
+        "name=Bench",
+    ];
+    assert_eq!(
+        admin(data, &set),
+        json!({"maintenance": true, "paused": true, "name": "Bench"})
+    );
+    let shown = admin(data, &["worker", "show", seen["id"].as_str().unwrap()]);
+    assert_eq!(
+        (&shown["name"], &shown["maintenance_mode"]),
+        (&json!("Bench"), &json!(true))
+    );
+    assert_eq!(
+        admin(data, &["worker", "delete", "Bench"])["deleted_name"],
+        "Bench"
+    );
+    assert_eq!(admin(data, &["worker", "list"]), json!([]));
+    server.stop();
+}

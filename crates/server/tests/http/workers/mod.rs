@@ -1,0 +1,8 @@
+//! `workers`.
+
+mod delete;
+mod get;
+mod list_get;
+mod messages;
+mod put;
+mod suspicion;
