@@ -226,3 +226,15 @@ async fn a_missing_server_is_named() {
     let error = measure(BenchConfig::new("http://127.0.0.1:1")).await.unwrap_err();
     assert!(error.to_string().starts_with("is the server there?"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_only_looked_at_needs_workers_that_are_online() {
+    let double = Double::start().await;
+    let mut config = config(&double);
+    config.scenario = Scenario::Workers;
+    let report = measure(config).await.unwrap();
+    let read = endpoint(&report, "read");
+    assert!((40..=44).contains(&read.count), "{}", read.count);
+    assert_eq!(read.error_count(), 0);
+    assert_eq!(double.times_of("/generate/pop").len(), 2);
+}

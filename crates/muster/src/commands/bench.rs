@@ -111,6 +111,12 @@ pub(crate) enum ScenarioArg {
     Pop,
     /// Cycles with progress checks, idle pops and heartbeats
     Mixed,
+    /// Look at an account
+    User,
+    /// Look at the workers that are online: as many as --workers says
+    Workers,
+    /// Look up the account behind a key
+    FindUser,
 }
 
 /// How pictures are handed in, on the command line.
@@ -135,6 +141,9 @@ impl BenchArgs {
                 ScenarioArg::Cycles => Scenario::Cycles,
                 ScenarioArg::Pop => Scenario::Pop,
                 ScenarioArg::Mixed => Scenario::Mixed,
+                ScenarioArg::User => Scenario::User,
+                ScenarioArg::Workers => Scenario::Workers,
+                ScenarioArg::FindUser => Scenario::FindUser,
             },
             mix: self.mix,
             load: match self.rate {

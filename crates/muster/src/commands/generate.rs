@@ -69,6 +69,9 @@ pub(crate) struct GenerateArgs {
     /// A model that may be used; may be repeated. Without one any model may be used
     #[arg(long = "model", env = "MUSTER_MODELS", value_delimiter = ',')]
     models: Vec<String>,
+    /// A style or collection, by id or name: it decides about the models, and about most of how the result is made
+    #[arg(long, env = "MUSTER_STYLE", conflicts_with = "alchemy")]
+    style: Option<String>,
     /// Width in pixels, a multiple of 64
     #[arg(long, env = "MUSTER_WIDTH", default_value_t = 512)]
     width: u32,
@@ -183,6 +186,7 @@ impl GenerateArgs {
         input.source_image = self.source.as_deref().map(picture).transpose()?;
         input.source_mask = self.mask.as_deref().map(picture).transpose()?;
         input.source_processing = self.source_processing.unwrap_or_default();
+        input.style.clone_from(&self.style);
         input.workers.clone_from(&self.workers);
         input.webhook.clone_from(&self.webhook);
         Ok(input)
@@ -208,6 +212,7 @@ impl GenerateArgs {
             allow_downgrade: self.allow_downgrade,
             workers: self.workers.clone(),
             webhook: self.webhook.clone(),
+            style: self.style.clone(),
             ..text::RequestInput::default()
         }
     }
@@ -385,8 +390,10 @@ mod tests {
             "--model=a,b",
             "--sampler=k_heun",
             "--seed=7",
+            "--style=noir",
         ]);
         let input = cli.args.request().unwrap();
+        assert_eq!(input.style.as_deref(), Some("noir"));
         assert_eq!(input.prompt, "a cat ### dogs");
         assert_eq!((input.params.width, input.params.n), (Some(768), Some(2)));
         assert_eq!(input.models, ["a", "b"]);
@@ -445,8 +452,10 @@ mod tests {
             "--stop=The end",
             "--model=m",
             "-n=2",
+            "--style=tale",
         ]);
         let input = cli.args.text_request();
+        assert_eq!(input.style.as_deref(), Some("tale"));
         assert_eq!(input.prompt.as_deref(), Some("Once"));
         assert_eq!((input.params.max_length, input.params.n), (Some(120), Some(2)));
         assert_eq!(input.params.stop_sequence, Some(vec!["The end".to_owned()]));

@@ -225,6 +225,7 @@ impl Lane {
                 Scenario::Cycles => self.cycle(start).await,
                 Scenario::Mixed => self.mixed(start).await,
                 Scenario::Pop => self.pop_and_submit(start).await,
+                Scenario::User | Scenario::Workers | Scenario::FindUser => self.read(start).await,
             };
             if done.is_some() && start >= self.gate.measured_from {
                 self.gate.cycles.fetch_add(1, Ordering::Relaxed);
@@ -241,6 +242,16 @@ impl Lane {
 
     fn endpoint(&self, step: Step) -> Endpoint {
         Endpoint(Self::track(&self.plan, self.number, self.turn).kind, step)
+    }
+
+    /// Looks at something.
+    async fn read(&mut self, start: Instant) -> Option<()> {
+        let plan = self.plan.clone();
+        let path = plan.reading.as_deref()?;
+        let key = &plan.requesters[(self.number + self.turn) % plan.requesters.len()];
+        self.call(Step::Read, start, Method::GET, path, Some(key), Bytes::new())
+            .await
+            .map(drop)
     }
 
     /// Request, pop, submit, status. `None` if it broke off.

@@ -110,6 +110,24 @@ pub enum Scenario {
     Pop,
     /// Cycles with what else happens on a horde: progress checks, idle pops, heartbeats.
     Mixed,
+    /// Look at an account, as everybody sees it.
+    User,
+    /// Look at the workers that are online, all of which have popped before the run.
+    Workers,
+    /// Look up the account behind a key.
+    FindUser,
+}
+
+impl Scenario {
+    /// What is looked at, if nothing else is done.
+    fn reading(self) -> Option<&'static str> {
+        match self {
+            Self::Cycles | Self::Pop | Self::Mixed => None,
+            Self::User => Some("users/1"),
+            Self::Workers => Some("workers"),
+            Self::FindUser => Some("find_user"),
+        }
+    }
 }
 
 /// A kind of work.

@@ -45,6 +45,8 @@ pub(super) struct Plan {
     /// The tracks of a round, in turn.
     pub(super) round: Vec<usize>,
     pub(super) heartbeat: String,
+    /// What is looked at, if nothing else is done.
+    pub(super) reading: Option<String>,
     pub(super) delivery: Delivery,
     pub(super) picture: Bytes,
     pub(super) notes: Vec<String>,
@@ -122,6 +124,10 @@ pub(super) async fn prepare(
     }
     let plan = Plan {
         server: client.server().clone(),
+        reading: config
+            .scenario
+            .reading()
+            .map(|route| format!("{}api/v2/{route}", client.server().path())),
         heartbeat: format!("{}api/v2/status/heartbeat", client.server().path()),
         requesters,
         tracks,
@@ -131,7 +137,32 @@ pub(super) async fn prepare(
         notes,
     };
     fill(&plan, accounts, config, listener).await?;
+    if plan.reading.is_some() {
+        bring_online(&plan, listener).await?;
+    }
     Ok(plan)
+}
+
+/// Lets every worker pop once, so that there is somebody to look at.
+async fn bring_online(plan: &Plan, listener: &Listener) -> Result<(), BenchError> {
+    let mut link = Link::to(&plan.server).ok_or_else(|| broken("not plain http"))?;
+    for track in &plan.tracks {
+        listener(BenchEvent::Preparing(format!(
+            "bringing {} workers online",
+            track.workers.len()
+        )));
+        for Popper { key, body } in &track.workers {
+            let answer = link
+                .call(Method::POST, &track.paths.pop, Some(key), body.clone())
+                .await
+                .map_err(broken)?;
+            if answer.status >= 300 {
+                let class = record::class(&answer);
+                return Err(broken(&format!("a worker could not be brought online: {class}")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Makes the workers and bodies for one kind of work.
@@ -143,7 +174,7 @@ async fn track(
     accounts: &mut Accounts,
 ) -> Result<Track, BenchError> {
     let idlers = match config.scenario {
-        Scenario::Cycles => 0,
+        Scenario::Cycles | Scenario::User | Scenario::Workers | Scenario::FindUser => 0,
         Scenario::Pop => config.workers,
         Scenario::Mixed => config.workers.div_ceil(4),
     };

@@ -26,6 +26,8 @@ pub(super) enum Step {
     Check,
     Status,
     Heartbeat,
+    /// Something that is only looked at.
+    Read,
 }
 
 impl Endpoint {
@@ -40,6 +42,7 @@ impl Endpoint {
             Step::Check => "check",
             Step::Status => "status",
             Step::Heartbeat => "heartbeat",
+            Step::Read => "read",
         };
         match self.0 {
             Kind::Image => step.to_owned(),

@@ -119,6 +119,7 @@ impl Double {
             .route("/generate/submit", post(submit))
             .route("/dev/test-user", post(test_user))
             .route("/find_user", get(|| async { StatusCode::NOT_FOUND }))
+            .route("/workers", get(|| async { Json(json!([])) }))
             .route("/users/{id}", put(|| async { Json(json!({})) }));
         let app = Router::new()
             .nest("/api/v2", api)
