@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use muster_kudos::income::{BridgeMultipliers, BridgeVersion, KnownBridge};
-use muster_protocol::{BUNDLED_WORKER, Kudos};
+use muster_protocol::{BUNDLED_WORKER, Kudos, UserId};
 
 use crate::accounts::Supporter;
 
@@ -18,6 +18,8 @@ pub struct EngineConfig {
     pub admin_name: String,
     /// The administrators by alias (`name#id`); `None`: the account that the first start made.
     pub administrators: Option<Vec<String>>,
+    /// Who may award kudos.
+    pub awarders: Vec<UserId>,
     /// An account becomes trusted by itself once more than this is held back of what its workers earn; `None`: never.
     pub trust_threshold: Option<Kudos>,
     /// Who supports the horde, and what they get for it.
@@ -53,6 +55,7 @@ impl Default for EngineConfig {
             key_salt: "s0m3s3cr3t".to_owned(),
             admin_name: "admin".to_owned(),
             administrators: None,
+            awarders: vec![UserId::ADMIN],
             trust_threshold: None,
             supporters: Vec::new(),
             paused_notice_webhook: None,

@@ -30,6 +30,7 @@ mod error;
 mod image;
 mod jobs;
 mod keys;
+mod kudos;
 mod live;
 mod messages;
 mod models;
@@ -70,6 +71,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     accounts::{AccountCache, Passkeys},
+    kudos::RecentTransfers,
     messages::Messages,
     models::Facts,
     outbound::Outbound,
@@ -86,6 +88,7 @@ pub use crate::{
     config::EngineConfig,
     error::{EngineError, Refusal, Result},
     image::RatingService,
+    kudos::Gift,
     messages::MessageQuery,
     models::{
         ImageModel, ModelReference, ModelSource, ModelSourceError, Reference, Requirements, TextModel,
@@ -117,6 +120,7 @@ pub struct Inner {
     workers: Registry,
     worker_lists: WorkerLists,
     messages: Messages,
+    recent_transfers: RecentTransfers,
     statistics: Statistics,
     rng: Mutex<StdRng>,
     image: Desk<Image>,
@@ -194,6 +198,7 @@ impl Engine {
             passkeys: Passkeys::default(),
             worker_lists: WorkerLists::default(),
             messages: Messages::default(),
+            recent_transfers: RecentTransfers::default(),
             workers: Registry::new(workers),
             statistics: Statistics::default(),
             rng: Mutex::new(StdRng::from_seed(seed)),

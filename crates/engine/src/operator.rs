@@ -97,6 +97,22 @@ pub enum AdminCommand {
         /// The next month begins when it would have begun anyway.
         keep_date: bool,
     },
+    /// What moved an account's kudos, newest first.
+    KudosHistory {
+        /// Its number, or its name with it.
+        user: String,
+        /// Only what happened before this movement.
+        before: Option<i64>,
+        /// How many movements at most.
+        limit: i64,
+    },
+    /// Proves the books.
+    KudosAudit,
+    /// Says what would make up for what is wrong in the books.
+    KudosRepair {
+        /// And books it.
+        apply: bool,
+    },
 }
 
 fn shown(value: &impl Serialize) -> Value {
@@ -104,11 +120,12 @@ fn shown(value: &impl Serialize) -> Value {
 }
 
 impl Engine {
-    /// Does what an operator wants. Answers what came of it, in the shapes of the API.
+    /// Does what an operator wants. Answers what came of it, in the shapes of the API. What takes long tells `progress`
+    /// how many things it has looked at.
     ///
     /// # Errors
     /// What it is about does not exist, or cannot be like that.
-    pub async fn operate(&self, command: AdminCommand) -> Result<Value> {
+    pub async fn operate(&self, command: AdminCommand, progress: impl FnMut(u64) + Send) -> Result<Value> {
         match command {
             AdminCommand::UserList { page, sort } => Ok(shown(&self.users(page, &sort).await?)),
             AdminCommand::UserShow { user } => self.show_user(&self.named_user(&user).await?).await,
@@ -162,6 +179,12 @@ impl Engine {
                 Ok(balance(&target))
             }
             AdminCommand::KudosPay { user, keep_date } => self.pay_now(&user, keep_date).await,
+            AdminCommand::KudosHistory { user, before, limit } => {
+                let target = self.named_user(&user).await?;
+                Ok(shown(&self.history_of(target.id(), before, Some(limit)).await?))
+            }
+            AdminCommand::KudosAudit => self.audit_books(progress).await,
+            AdminCommand::KudosRepair { apply } => self.repair_books(apply, progress).await,
         }
     }
 

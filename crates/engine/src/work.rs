@@ -53,6 +53,8 @@ pub(crate) trait Work:
     /// How many things waiting times are reckoned in, see [`muster_dispatch::Waiting::unit`].
     const UNIT: f64;
 
+    /// Whether what a worker of an untrusted owner earns for being there is held back.
+    const WITHHOLDS_UPTIME: bool = true;
     /// How many jobs an account may have waiting, as a multiple of its concurrency.
     const ROOM: u64 = 1;
     /// What may be served sooner than a request that nobody serves.
@@ -137,6 +139,10 @@ pub(crate) trait Work:
 
     /// What the board compares requests with.
     fn offer(serving: &Serving<Self>, standing: Standing) -> Self::Offer;
+
+    /// What a worker earns for having been there, by what it said when it came before. Only its software is what it is
+    /// now.
+    fn uptime_reward(serving: &Serving<Self>, bridge_agent: &str, facts: &Facts) -> Kudos;
 
     /// The largest pictures that a worker says it makes, in pixels; `None` if it makes none.
     fn announced_pixels(_settings: &Self::Settings) -> Option<u64> {

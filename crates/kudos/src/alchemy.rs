@@ -1,6 +1,6 @@
 //! What alchemy is worth: one price for each form, fixed when it is asked for (section 5).
 
-use muster_protocol::Kudos;
+use muster_protocol::{Kudos, alchemy::Form};
 
 /// A form as prices see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,16 @@ pub enum PricedForm {
     Interrogation,
     /// A picture is made into another one.
     PostProcessing,
+}
+
+impl From<Form> for PricedForm {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Interrogation => Self::Interrogation,
+            form if form.post_processor().is_some() => Self::PostProcessing,
+            _ => Self::Analysis,
+        }
+    }
 }
 
 /// The side of a tile in pixels.

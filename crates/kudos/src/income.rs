@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use muster_protocol::Kudos;
 
+use crate::{rounding::round2, text};
+
 /// A semantic version; missing minor and patch numbers count as 0, and a pre-release comes before
 /// its release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,6 +157,32 @@ pub fn image_uptime_reward(models: u32, allows_loras: bool) -> Kudos {
     Kudos::from_whole(BASE + PER_MODEL * models + if allows_loras { LORAS } else { 0 })
 }
 
+/// What an alchemist earns likewise.
+pub const ALCHEMY_UPTIME_REWARD: Kudos = Kudos::from_whole(40);
+
+/// What a text worker earns likewise: more for a longer context and a larger model, less if its software may say what
+/// it likes. `model`: the first that it serves.
+pub fn text_uptime_reward(max_context_length: u32, model: text::Model, backend_validated: bool) -> Kudos {
+    const BASE: f64 = 25.0;
+    const PER_1024_TOKENS: f64 = 15.0;
+    const MOST_TOKENS: u32 = 262_144;
+    const UNKNOWN_MODEL: f64 = 0.5;
+    const UNVALIDATED: f64 = 0.3;
+    const USUAL_BILLIONS: f64 = 7.0;
+    const LEAST_FACTOR: f64 = 0.25;
+
+    let base = BASE + PER_1024_TOKENS * f64::from(max_context_length.min(MOST_TOKENS)) / 1024.0;
+    let reward = match model {
+        // What its software is does not count then.
+        text::Model::Unknown => UNKNOWN_MODEL * base,
+        text::Model::Known { billions } => {
+            let trust = if backend_validated { 1.0 } else { UNVALIDATED };
+            round2(base * trust * (billions / USUAL_BILLIONS).max(LEAST_FACTOR))
+        }
+    };
+    Kudos::from_f64(reward)
+}
+
 /// How long a worker has been there, in all and when it was last rewarded for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UptimeMeter {
@@ -277,6 +305,25 @@ mod tests {
         assert_eq!(image_uptime_reward(1, false), Kudos::from_whole(52));
         assert_eq!(image_uptime_reward(10, true), Kudos::from_whole(100));
         assert_eq!(image_uptime_reward(5000, true), Kudos::from_whole(680));
+    }
+
+    #[test]
+    fn uptime_of_scribes_pays_for_context_and_size() {
+        let known = |billions| text::Model::Known { billions };
+        let of = |context, model, validated| text_uptime_reward(context, model, validated).to_f64();
+        for (context, billions, reward) in [
+            (2048, 7.0, 55.0),
+            (4096, 13.0, 157.86),
+            (8192, 8.03, 166.34),
+            (8192, 1.0, 36.25),
+            (32_768, 70.0, 5050.0),
+            (1_048_576, 123.0, 67_913.57),
+        ] {
+            assert_eq!(of(context, known(billions), true), reward, "{context} {billions}");
+        }
+        assert_eq!(of(8192, known(13.0), false), 80.79);
+        assert_eq!(of(4096, text::Model::Unknown, true), 42.5);
+        assert_eq!(of(4096, text::Model::Unknown, false), 42.5);
     }
 
     #[test]

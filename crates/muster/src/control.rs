@@ -1,20 +1,22 @@
 //! How `muster admin` reaches a server that runs on the same data directory: a socket in that directory, which only the
 //! owner of the directory can open.
 //!
-//! One line of JSON each way: a command, and what came of it.
+//! One line of JSON asks: a command. One line answers: what came of it; before it, what takes long may send any number
+//! of lines that say how far it is.
 
 use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use muster_engine::{AdminCommand, Engine, EngineError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
+    sync::mpsc,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +33,8 @@ pub(crate) enum Outcome {
     Done(Value),
     /// It was refused or failed, for this reason.
     Refused(String),
+    /// It is not done yet, but has looked at so many things.
+    Progress(u64),
 }
 
 /// The socket of a running server.
@@ -81,21 +85,39 @@ async fn answer(engine: Engine, stream: UnixStream) {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     let read = BufReader::new(reader.take(LONGEST)).read_line(&mut line).await;
-    let outcome = match (read, serde_json::from_str::<AdminCommand>(&line)) {
-        (Ok(_), Ok(command)) => perform(&engine, command).await,
-        (Err(error), _) => Outcome::Refused(format!("the command could not be read: {error}")),
-        (_, Err(error)) => Outcome::Refused(format!("this server does not know the command: {error}")),
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let work = async move {
+        let progress = |looked_at| {
+            // Whoever does not listen any more is told nothing.
+            let _ = tell.send(Outcome::Progress(looked_at));
+        };
+        let outcome = match (read, serde_json::from_str::<AdminCommand>(&line)) {
+            (Ok(_), Ok(command)) => perform(&engine, command, progress).await,
+            (Err(error), _) => Outcome::Refused(format!("the command could not be read: {error}")),
+            (_, Err(error)) => Outcome::Refused(format!("this server does not know the command: {error}")),
+        };
+        let _ = tell.send(outcome);
     };
-    let mut text = serde_json::to_string(&outcome).expect("outcomes are plain data");
-    text.push('\n');
-    if let Err(error) = writer.write_all(text.as_bytes()).await {
-        tracing::warn!(%error, "an operator did not wait for the answer");
-    }
+    let answer = async {
+        while let Some(outcome) = told.recv().await {
+            let mut text = serde_json::to_string(&outcome).expect("outcomes are plain data");
+            text.push('\n');
+            if let Err(error) = writer.write_all(text.as_bytes()).await {
+                tracing::warn!(%error, "an operator did not wait for the answer");
+                break;
+            }
+        }
+    };
+    tokio::join!(work, answer);
 }
 
 /// Does what an operator wants, and says it in words.
-pub(crate) async fn perform(engine: &Engine, command: AdminCommand) -> Outcome {
-    match engine.operate(command).await {
+pub(crate) async fn perform(
+    engine: &Engine,
+    command: AdminCommand,
+    progress: impl FnMut(u64) + Send,
+) -> Outcome {
+    match engine.operate(command, progress).await {
         Ok(value) => Outcome::Done(value),
         Err(EngineError::Invalid(invalid)) => {
             let errors = invalid
@@ -109,11 +131,15 @@ pub(crate) async fn perform(engine: &Engine, command: AdminCommand) -> Outcome {
     }
 }
 
-/// Asks the server that runs on a data directory; `None` if none does.
+/// Asks the server that runs on a data directory; `None` if none does. `progress` is told what it says of how far it is.
 ///
 /// # Errors
 /// A server is there but does not answer.
-pub(crate) async fn ask(data_dir: &Path, command: &AdminCommand) -> anyhow::Result<Option<Outcome>> {
+pub(crate) async fn ask(
+    data_dir: &Path,
+    command: &AdminCommand,
+    mut progress: impl FnMut(u64),
+) -> anyhow::Result<Option<Outcome>> {
     let path = data_dir.join(SOCKET);
     let stream = match UnixStream::connect(&path).await {
         Ok(stream) => stream,
@@ -133,9 +159,12 @@ pub(crate) async fn ask(data_dir: &Path, command: &AdminCommand) -> anyhow::Resu
     let mut text = serde_json::to_string(command)?;
     text.push('\n');
     writer.write_all(text.as_bytes()).await?;
-    let mut line = String::new();
-    BufReader::new(reader).read_line(&mut line).await?;
-    serde_json::from_str(&line)
-        .map(Some)
-        .context("the server stopped before it answered")
+    let mut lines = BufReader::new(reader).lines();
+    while let Some(line) = lines.next_line().await? {
+        match serde_json::from_str(&line).context("the server's answer cannot be read")? {
+            Outcome::Progress(looked_at) => progress(looked_at),
+            outcome => return Ok(Some(outcome)),
+        }
+    }
+    bail!("the server stopped before it answered")
 }

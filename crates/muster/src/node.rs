@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub(crate) use self::parts::database_url;
+pub(crate) use self::parts::{database_url, pricing};
 use crate::{
     control::{self, Control, Outcome},
     node::{data_dir::DataDir, parts::ModelSources},
@@ -32,6 +32,8 @@ pub(crate) struct Node {
     first_start: FirstStart,
     /// Where models are described.
     models: ModelSources,
+    /// Where operators reach it.
+    control: Option<Control>,
     /// Held as long as the server runs: the directory belongs to one server.
     data_dir: DataDir,
 }
@@ -61,6 +63,9 @@ impl Node {
         if let FirstStart::Yes(key) = &first_start {
             data_dir.write_admin_key(&key.api_key)?;
         }
+        let control = Control::open(data_dir.path())
+            .inspect_err(|error| tracing::warn!(%error, "muster admin cannot reach this server"))
+            .ok();
         let listener = socket
             .listen(BACKLOG)
             .map_err(|error| port_error(settings.listen, &error))?;
@@ -78,6 +83,7 @@ impl Node {
             config,
             first_start,
             models,
+            control,
             data_dir,
         })
     }
@@ -120,11 +126,8 @@ impl Node {
         if let Some(source) = text {
             tokio::spawn(self.engine.clone().keep_models_fresh(source, duties_stop.clone()));
         }
-        match Control::open(self.data_dir.path()) {
-            Ok(control) => {
-                tokio::spawn(control.serve(self.engine.clone(), duties_stop.clone()));
-            }
-            Err(error) => tracing::warn!(%error, "muster admin cannot reach this server"),
+        if let Some(control) = self.control {
+            tokio::spawn(control.serve(self.engine.clone(), duties_stop.clone()));
         }
         let router = router(self.engine.clone(), &self.config);
         let engine = self.engine.clone();
@@ -147,7 +150,11 @@ impl Node {
 ///
 /// # Errors
 /// The horde cannot be opened, or a server has just been started.
-pub(crate) async fn perform_alone(settings: &Settings, command: AdminCommand) -> anyhow::Result<Outcome> {
+pub(crate) async fn perform_alone(
+    settings: &Settings,
+    command: AdminCommand,
+    progress: impl FnMut(u64) + Send,
+) -> anyhow::Result<Outcome> {
     anyhow::ensure!(
         settings.data_dir.is_dir(),
         "there is no horde in {}: name its directory with --data-dir",
@@ -164,7 +171,7 @@ pub(crate) async fn perform_alone(settings: &Settings, command: AdminCommand) ->
     let engine = Engine::start(parts)
         .await
         .context("the horde cannot be loaded from the database")?;
-    let outcome = control::perform(&engine, command).await;
+    let outcome = control::perform(&engine, command, progress).await;
     engine.store().clone().close().await;
     Ok(outcome)
 }

@@ -72,6 +72,16 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     admins: Vec<String>,
 
+    /// The number of an account that may award kudos; give it several times for several [1]
+    #[arg(
+        long = "awarders",
+        env = "MUSTER_AWARDERS",
+        value_name = "NUMBER",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    awarders: Vec<i64>,
+
     /// An account becomes trusted by itself once more kudos than this are held back of what its workers earn (also
     /// `KUDOS_TRUST_THRESHOLD`) [never]
     #[arg(long, env = "MUSTER_TRUST_THRESHOLD", value_name = "KUDOS")]
@@ -331,6 +341,7 @@ pub(crate) struct Settings {
     pub(crate) public_url: Option<String>,
     pub(crate) admin_name: String,
     pub(crate) admins: Vec<String>,
+    pub(crate) awarders: Vec<i64>,
     pub(crate) trust_threshold: Option<i64>,
     pub(crate) paused_notice_webhook: Option<String>,
     pub(crate) email: Option<String>,
@@ -377,6 +388,7 @@ impl Default for Settings {
             public_url: None,
             admin_name: "admin".into(),
             admins: Vec::new(),
+            awarders: vec![1],
             trust_threshold: None,
             paused_notice_webhook: None,
             email: None,

@@ -221,3 +221,114 @@ fn workers_are_looked_after() {
     assert_eq!(admin(data, &["worker", "list"]), json!([]));
     server.stop();
 }
+
+/// A command with something on its standard input: what it printed, what it complained about, whether it succeeded.
+fn with_input(arguments: &[&str], input: &str) -> (String, String, bool) {
+    use std::{io::Write as _, process::Stdio};
+    let mut command = muster(arguments);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr), output.status.success())
+}
+
+#[test]
+fn payloads_are_priced_line_by_line() {
+    let price = |kind: &str, input: &str| {
+        with_input(&["admin", "kudos", "price", "--json", "-", "--kind", kind], input)
+    };
+    let pictures = "{\"width\": 512, \"height\": 512, \"steps\": 20}\n\n{\"width\": 1024, \"height\": 1024, \"steps\": 20, \"post_processing\": [\"GFPGAN\"]}\n";
+    let (prices, _, done) = price("image", pictures);
+    assert!(done);
+    let prices: Vec<f64> = prices.lines().map(|line| line.parse().unwrap()).collect();
+    assert!(prices.len() == 2 && prices[0] < prices[1], "{prices:?}");
+    let (prices, errors, done) = price(
+        "alchemy",
+        "{\"form\": \"caption\"}\n{\"form\": \"song\"}\n{\"form\": \"nsfw\"}\n",
+    );
+    assert_eq!((&*prices, done), ("1\nnull\n1\n", false));
+    assert!(errors.contains("line 2: form cannot be \"song\""), "{errors}");
+    let nowhere = fails(muster(&["admin", "kudos", "price", "/no/such/file"]));
+    assert!(nowhere.contains("/no/such/file cannot be read"), "{nowhere}");
+}
+
+/// Changes the database of a server behind its back.
+fn tamper(data: &Path, statement: &str) {
+    use sea_orm::ConnectionTrait as _;
+    let url = format!("sqlite:{}", data.join("muster.db").display());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let database = sea_orm::Database::connect(&url).await.unwrap();
+        let changed = database.execute_unprepared(statement).await.unwrap();
+        assert_eq!(changed.rows_affected(), 1, "{statement}");
+    });
+}
+
+#[test]
+fn the_books_are_proved_explained_and_repaired() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let mut server = Running::serve(data, &[]);
+    admin(data, &["user", "create", "Ann"]);
+    admin(data, &["kudos", "give", "2", "100"]);
+    admin(data, &["kudos", "give", "2", "-30"]);
+    let audit = admin(data, &["kudos", "audit"]);
+    assert_eq!(audit["clean"], json!(true));
+    let history = admin(data, &["kudos", "history", "Ann#2"]);
+    let told: Vec<(f64, f64)> = history["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            (
+                entry["amount"].as_f64().unwrap(),
+                entry["balance"].as_f64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(told, [(-30.0, 70.0), (100.0, 100.0)]);
+    assert_eq!(
+        admin(data, &["kudos", "repair"]),
+        json!({"applied": false, "repairs": []})
+    );
+
+    tamper(
+        data,
+        "UPDATE balances SET amount = amount + 500000 WHERE account = 2 AND pot = 0",
+    );
+    let wrong = refused(data, &["kudos", "audit"]);
+    assert!(wrong.contains("the books are wrong"), "{wrong}");
+    let correction = json!({
+        "repair": "correct balance", "account": 2, "pot": "spendable", "balance": 5070.0, "entries": 70.0, "correction": -5000.0
+    });
+    let proposed = admin(data, &["kudos", "repair"]);
+    assert_eq!(proposed, json!({"applied": false, "repairs": [correction]}));
+    refused(data, &["kudos", "audit"]);
+    let applied = admin(data, &["kudos", "repair", "--apply"]);
+    assert_eq!(applied, json!({"applied": true, "repairs": [correction]}));
+    let audit = admin(data, &["kudos", "audit"]);
+    assert_eq!(audit["clean"], json!(true));
+    assert_eq!(admin(data, &["user", "show", "2"])["kudos"], json!(70.0));
+    // Without a server it is the same.
+    server.stop();
+    assert_eq!(admin(data, &["kudos", "audit"]), audit);
+    let lines = succeeds(muster(&[
+        "admin",
+        "kudos",
+        "history",
+        "2",
+        "--limit",
+        "1",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ]));
+    assert!(
+        lines.contains("WHY") && lines.contains("reconciliation"),
+        "{lines}"
+    );
+}

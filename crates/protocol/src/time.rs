@@ -50,6 +50,12 @@ impl Timestamp {
         next.map_or(self, Into::into)
     }
 
+    /// The moment as RFC 3339 has it, to milliseconds: `2026-01-02T03:04:05.678Z`.
+    pub fn to_rfc3339(self) -> String {
+        self.to_datetime()
+            .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    }
+
     /// The wire form of every date field: RFC 822 with English names, whole seconds and the
     /// literal zone `-0000`.
     ///

@@ -115,8 +115,8 @@ impl fmt::Debug for Roles {
     }
 }
 
-/// What an account has in its two pots.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What an account has in its pots. Two are equal if the amounts are, whenever they were told.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Balances {
     /// What it can spend.
     pub spendable: Kudos,
@@ -124,7 +124,19 @@ pub struct Balances {
     pub escrow: Kudos,
     /// How much of what it can spend is promised to requests that are paid upfront.
     pub held: Kudos,
+    /// Which of two answers of this process's journals is newer: the one with the larger number. What was read from
+    /// the database has 0.
+    pub version: u64,
 }
+
+impl PartialEq for Balances {
+    fn eq(&self, other: &Self) -> bool {
+        let amounts = |balances: &Self| (balances.spendable, balances.escrow, balances.held);
+        amounts(self) == amounts(other)
+    }
+}
+
+impl Eq for Balances {}
 
 /// An account as stored.
 #[derive(Clone, Debug, PartialEq)]

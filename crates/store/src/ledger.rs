@@ -1,5 +1,5 @@
-//! The vocabulary of money: events, entries, audits. How they are booked is in [`crate::journal`]; the statistics
-//! that move with them are in [`crate::tallies`].
+//! The vocabulary of money: events and entries. How they are booked is in [`crate::journal`], how they are proved in
+//! [`crate::audit`]; the statistics that move with them are in [`crate::tallies`].
 //!
 //! Every movement of kudos is an *event* whose entries add up to zero. What is minted comes from a
 //! system account and what is burnt goes to one, so the sum of all balances is always zero.
@@ -10,7 +10,8 @@ use strum::{EnumIter, FromRepr};
 use crate::error::JournalError;
 
 /// Which part of an account an entry moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, FromRepr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, FromRepr, strum::AsRefStr)]
+#[strum(serialize_all = "lowercase")]
 #[repr(i16)]
 pub enum Pot {
     /// What its owner can spend. System accounts only have this one.
@@ -81,7 +82,8 @@ impl From<SystemAccount> for AccountRef {
 }
 
 /// Why kudos moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, FromRepr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumIter, FromRepr, strum::AsRefStr)]
+#[strum(serialize_all = "snake_case")]
 #[repr(i16)]
 pub enum EventKind {
     /// Taxes, charges and rewards of requests.
@@ -108,6 +110,17 @@ pub enum EventKind {
     Import = 10,
     /// What was left of a promise was released.
     Release = 11,
+}
+
+/// A movement of an account, with what its pot had afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainedEntry {
+    /// The movement.
+    pub entry: BookedEntry,
+    /// What the pot had then.
+    pub balance: Kudos,
+    /// The other account of a transfer.
+    pub counterparty: Option<UserId>,
 }
 
 /// One movement of one pot.
@@ -311,48 +324,4 @@ pub struct BookedEntry {
     pub request: Option<RequestId>,
     /// The job it belongs to.
     pub job: Option<JobId>,
-}
-
-/// What the auditor found. The books are right when [`LedgerAudit::is_clean`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LedgerAudit {
-    /// How many events were booked.
-    pub events: u64,
-    /// How many entries they have.
-    pub entries: u64,
-    /// The sum of all entries in hundredths.
-    pub total_hundredths: i64,
-    /// Events whose entries do not add up to zero (at most the first thousand).
-    pub unbalanced: Vec<UnbalancedEvent>,
-    /// Pots whose balance is not the sum of their entries (at most the first thousand).
-    pub drifted: Vec<Drift>,
-}
-
-impl LedgerAudit {
-    /// Whether nothing is wrong.
-    pub fn is_clean(&self) -> bool {
-        self.total_hundredths == 0 && self.unbalanced.is_empty() && self.drifted.is_empty()
-    }
-}
-
-/// An event that does not balance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnbalancedEvent {
-    /// Its key.
-    pub event: String,
-    /// What its entries add up to.
-    pub sum: Kudos,
-}
-
-/// A pot whose balance differs from its entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drift {
-    /// The account number (negative for the horde's own).
-    pub account: i64,
-    /// The pot.
-    pub pot: Pot,
-    /// What the balance says.
-    pub balance: Kudos,
-    /// What the entries add up to.
-    pub entries: Kudos,
 }

@@ -11,6 +11,7 @@
 //! what happened; this crate makes it durable, exactly once and balanced.
 
 mod accounts;
+mod audit;
 mod belongings;
 pub mod blobs;
 mod codes;
@@ -22,6 +23,7 @@ pub mod journal;
 mod ledger;
 mod migration;
 mod reads;
+mod repair;
 mod requests;
 mod sql;
 mod store;
@@ -35,6 +37,7 @@ pub use accounts::{
     Account, AccountChanges, AccountOrder, ApiKeyHash, Balances, MonthlyChange, NewAccount, Payment, Role,
     Roles, SetBalance, UserRecord, UserTotal,
 };
+pub use audit::{Drift, LedgerAudit, Promise, UnbalancedEvent};
 pub use belongings::{
     Collection, CollectionFilter, ListOrder, MessageFilter, Page, SharedKey, Style, StyleExample,
     StyleFilter, Team, Validity, WorkerMessage,
@@ -44,8 +47,7 @@ pub use config::{MigrationReport, StoreConfig};
 pub use error::{JournalError, StoreError};
 pub use journal::{Journal, Posted};
 pub use ledger::{
-    AccountRef, BookedEntry, Drift, Entry, EventKind, LedgerAudit, LedgerEvent, Pot, Requirement,
-    SystemAccount, UnbalancedEvent,
+    AccountRef, BookedEntry, Entry, EventKind, ExplainedEntry, LedgerEvent, Pot, Requirement, SystemAccount,
 };
 pub use reads::{AccountFacts, OwnStyle};
 pub use requests::{

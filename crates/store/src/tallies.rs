@@ -180,6 +180,8 @@ pub struct Tallies {
     pub teams: Vec<TeamTally>,
     /// Charges on shared keys.
     pub shared_keys: Vec<SharedKeyTally>,
+    /// Shared keys through which more can be spent: somebody gave their owners kudos for them.
+    pub shared_key_gifts: Vec<SharedKeyTally>,
     /// Styles and collections that were used once.
     pub uses: Vec<Uuid>,
     /// Accounts that were active, and when.

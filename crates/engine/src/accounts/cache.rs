@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -39,8 +39,7 @@ pub(crate) struct Caller {
 /// What changes of an account without the account being written anew.
 #[derive(Debug)]
 struct State {
-    spendable: AtomicI64,
-    escrow: AtomicI64,
+    balances: Mutex<Balances>,
     /// How often something changed that others may have looked up.
     changes: AtomicU64,
     facts: Mutex<Option<KnownFacts>>,
@@ -56,15 +55,13 @@ struct KnownFacts {
 
 impl Caller {
     pub(super) fn new(account: Account) -> Self {
-        let balances = account.balances;
         Self {
-            account: Arc::new(account),
             state: Arc::new(State {
-                spendable: balances.spendable.hundredths().into(),
-                escrow: balances.escrow.hundredths().into(),
+                balances: Mutex::new(account.balances),
                 changes: AtomicU64::default(),
                 facts: Mutex::default(),
             }),
+            account: Arc::new(account),
         }
     }
 
@@ -78,12 +75,12 @@ impl Caller {
 
     /// The spendable balance as of the last commit that this node knows of.
     pub(crate) fn spendable(&self) -> Kudos {
-        Kudos::from_hundredths(self.state.spendable.load(Ordering::Relaxed))
+        self.state.balances.lock().spendable
     }
 
     /// What is held back until its owner is trusted, as of the last commit that this node knows of.
     pub(crate) fn escrow(&self) -> Kudos {
-        Kudos::from_hundredths(self.state.escrow.load(Ordering::Relaxed))
+        self.state.balances.lock().escrow
     }
 
     /// What is told of the account beside its row: from memory, if nothing has changed since it was looked up.
@@ -187,22 +184,30 @@ impl AccountCache {
         Ok(store.account(id).await?.map(|account| self.remember(account)))
     }
 
-    /// Takes over an account as a commit left it.
-    pub(crate) fn remember(&self, account: Account) -> Caller {
+    /// Takes over an account as a commit left it, or as it was read. Balances of a later commit stay.
+    pub(crate) fn remember(&self, mut account: Account) -> Caller {
+        if let Some(known) = self.by_number.get(&account.id) {
+            let known = *known.state.balances.lock();
+            if account.balances.version > 0 && known.version > account.balances.version {
+                account.balances = known;
+            }
+        }
         let caller = Caller::new(account);
         self.by_number.insert(caller.id(), caller.clone());
         caller
     }
 
-    /// Takes over balances as a commit left them. What else is told of the account has changed with them.
+    /// Takes over balances as a commit left them, unless those of a later one are known: whoever waits for a commit may
+    /// be overtaken. What else is told of the account has changed with them.
     pub(crate) fn set_balances(&self, id: UserId, balances: Balances) {
         if let Some(caller) = self.by_number.get(&id) {
-            let State {
-                spendable, escrow, ..
-            } = &*caller.state;
-            spendable.store(balances.spendable.hundredths(), Ordering::Relaxed);
-            escrow.store(balances.escrow.hundredths(), Ordering::Relaxed);
-            caller.state.changes.fetch_add(1, Ordering::Release);
+            let state = &*caller.state;
+            let mut known = state.balances.lock();
+            if balances.version == 0 || balances.version > known.version {
+                *known = balances;
+            }
+            drop(known);
+            state.changes.fetch_add(1, Ordering::Release);
         }
     }
 

@@ -18,6 +18,7 @@ use muster_dispatch::{
     WorkerList,
     alchemy::{Alchemy, Demand, JOB_TTL, Offer, SkipReason, UNMEASURED_SECONDS},
 };
+use muster_kudos::income::ALCHEMY_UPTIME_REWARD;
 use muster_protocol::{Kudos, UserId, WorkKind};
 use muster_store::WorkerAction;
 
@@ -40,6 +41,7 @@ impl Work for Alchemy {
     const DROPS_AN_HOUR: i32 = 100;
     const NAMED_PARTS: bool = true;
     const UNMEASURED_SPEED: f64 = UNMEASURED_SECONDS;
+    const WITHHOLDS_UPTIME: bool = false;
     const UNIT: f64 = 1.0;
     const ROOM: u64 = 10;
     const ADVICE: &'static str = "a smaller picture or another form";
@@ -136,6 +138,10 @@ impl Work for Alchemy {
             owner_trusted: standing.owner_trusted,
             maintenance: standing.maintenance,
         }
+    }
+
+    fn uptime_reward(_: &Serving<Self>, _: &str, _: &Facts) -> Kudos {
+        ALCHEMY_UPTIME_REWARD
     }
 
     fn columns(settings: &AlchemySettings) -> Columns {

@@ -1,7 +1,7 @@
 //! [`AlchemyRequest`]: an alchemy request as it is stored.
 
 use muster_dispatch::alchemy::Demand;
-use muster_kudos::alchemy::{PricedForm, worker_reward};
+use muster_kudos::alchemy::worker_reward;
 use muster_protocol::{
     Kudos, RequestId,
     alchemy::{Form, FormInput},
@@ -49,12 +49,7 @@ impl AlchemyRequest {
 
     /// What a worker earns for it.
     pub(crate) fn reward(&self, part: Part) -> Kudos {
-        let priced = match self.form(part) {
-            Form::Interrogation => PricedForm::Interrogation,
-            form if form.post_processor().is_some() => PricedForm::PostProcessing,
-            _ => PricedForm::Analysis,
-        };
-        worker_reward(priced, self.tiles)
+        worker_reward(self.form(part).into(), self.tiles)
     }
 
     /// What the board needs to know for matching.

@@ -22,6 +22,7 @@ use muster_dispatch::{
     WorkerList,
     image::{Demand, Image, Offer, SkipReason},
 };
+use muster_kudos::income::image_uptime_reward;
 use muster_protocol::{
     Kudos, WorkKind,
     image::{Metadata, SPECIAL_MODEL},
@@ -130,6 +131,11 @@ impl Work for Image {
 
     fn offer(serving: &Serving<Self>, standing: Standing) -> Offer {
         service::offer(&serving.settings, &serving.derived, standing)
+    }
+
+    fn uptime_reward(serving: &Serving<Self>, _: &str, _: &Facts) -> Kudos {
+        let settings = &serving.settings;
+        image_uptime_reward(settings.models.len() as u32, settings.allow_lora)
     }
 
     fn announced_pixels(settings: &ImageSettings) -> Option<u64> {

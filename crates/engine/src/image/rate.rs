@@ -65,7 +65,7 @@ impl Engine {
         let reward = reward(set, request.consumed);
         let body = self.rating(call, &request, &pictures, &input, &requester).await?;
         self.pass_on(&body).await?;
-        self.award(&request, &requester, reward).await?;
+        self.award_rating(&request, &requester, reward).await?;
         Ok(Submitted {
             reward: reward.to_f64(),
         })
@@ -134,7 +134,12 @@ impl Engine {
     }
 
     /// Awards the requester, once for a request.
-    async fn award(&self, request: &LiveRequest<Image>, requester: &Caller, reward: Kudos) -> Result<()> {
+    async fn award_rating(
+        &self,
+        request: &LiveRequest<Image>,
+        requester: &Caller,
+        reward: Kudos,
+    ) -> Result<()> {
         if reward <= Kudos::ZERO {
             return Ok(());
         }

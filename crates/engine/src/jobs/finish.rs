@@ -251,7 +251,7 @@ impl Engine {
     }
 
     /// Adds to the totals of workers what a commit has added.
-    pub(super) fn count_for_workers(&self, tallies: &[WorkerTally]) {
+    pub(crate) fn count_for_workers(&self, tallies: &[WorkerTally]) {
         for tally in tallies {
             if let Some(worker) = self.workers.get(tally.worker) {
                 worker.lock().count(tally);

@@ -108,7 +108,6 @@ impl Delivery<'_> {
                 fulfilments: 1,
                 ..WorkerTally::new(self.worker, W::ACTION)
             }],
-            work: Vec::new(),
             active,
             teams: self
                 .team
@@ -130,7 +129,7 @@ impl Delivery<'_> {
                 })
                 .into_iter()
                 .collect(),
-            uses: Vec::new(),
+            ..Tallies::default()
         }
     }
 }

@@ -167,8 +167,6 @@ fn tallies<W: Work>(accepting: &Accepting<'_>, author: Option<&Caller>, at: Time
             kind: W::KIND,
             amount: 1.0,
         }],
-        workers: Vec::new(),
-        work: Vec::new(),
         active: if user.is_anonymous() {
             Vec::new()
         } else {
@@ -180,7 +178,7 @@ fn tallies<W: Work>(accepting: &Accepting<'_>, author: Option<&Caller>, at: Time
             .into_iter()
             .collect(),
         uses: accepting.style.map(StyleUse::uses).unwrap_or_default(),
-        teams: Vec::new(),
+        ..Tallies::default()
     };
     if let Some(author) = author {
         tallies.totals.push(UserTally {

@@ -14,6 +14,7 @@ use muster_dispatch::{
     WorkerList,
     text::{Demand, Offer, SkipReason, Text},
 };
+use muster_kudos::{income::text_uptime_reward, text::Model};
 use muster_protocol::{Kudos, WorkKind, text::Metadata};
 use muster_store::WorkerAction;
 
@@ -27,7 +28,7 @@ use crate::{
 };
 use request::TextRequest;
 pub(crate) use rules::check_params as check_text_params;
-use service::{Derived, TextSettings};
+use service::{Derived, TextSettings, is_validated};
 
 impl Work for Text {
     const KIND: WorkKind = WorkKind::Text;
@@ -117,6 +118,18 @@ impl Work for Text {
 
     fn offer(serving: &Serving<Self>, standing: Standing) -> Offer {
         service::offer(&serving.settings, &serving.derived, standing)
+    }
+
+    fn uptime_reward(serving: &Serving<Self>, bridge_agent: &str, facts: &Facts) -> Kudos {
+        let TextSettings {
+            models,
+            max_context_length,
+            ..
+        } = &serving.settings;
+        let first = models
+            .first()
+            .map_or(Model::Unknown, |model| facts.text.priced(model));
+        text_uptime_reward(*max_context_length, first, is_validated(bridge_agent))
     }
 
     fn columns(settings: &TextSettings) -> Columns {

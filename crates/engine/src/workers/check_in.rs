@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     registry::{SharedWorker, Worker},
     service::{Serving, to_stored},
+    uptime::UptimeReward,
 };
 use crate::{
     Call, Engine, EngineError,
@@ -102,8 +103,13 @@ impl Engine {
         }
         self.check_announced_size::<W>(&worker, caller, &introduction.settings)
             .await?;
-        self.update_worker(&worker, call, caller, introduction)
-            .ok_or(EngineError::Stopping)
+        let (present, reward) = self
+            .update_worker(&worker, call, caller, introduction)
+            .ok_or(EngineError::Stopping)?;
+        if let Some(reward) = reward {
+            self.pay_uptime::<W>(caller, &worker, reward).await;
+        }
+        Ok(present)
     }
 
     /// Makes a worker, which exists from then on even if it never pops again; or finds the one that
@@ -210,7 +216,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes in what the worker says about itself, and counts the time it was online.
+    /// Takes in what the worker says about itself, and counts the time it was online, for which it may have earned a
+    /// reward.
     ///
     /// The reference server ignores what changed within 30 seconds of the last check-in; there is no
     /// reason for that in memory, so every pop counts.
@@ -220,23 +227,25 @@ impl Engine {
         call: &Call,
         caller: &Caller,
         introduction: Introduction<'_, W>,
-    ) -> Option<Present<W>> {
+    ) -> Option<(Present<W>, Option<UptimeReward>)> {
         let now = self.clock.now();
         let bridge_agent = names::clean(introduction.bridge_agent);
+        let facts = self.facts();
         let mut worker = shared.lock();
         let was_online = worker.is_online(now);
+        let rewarded_until = worker.last_reward_uptime;
+        let reward = if worker.count_uptime(now) {
+            let serving = W::serving(&worker.service)?;
+            Some(W::uptime_reward(serving, &bridge_agent, &facts))
+        } else {
+            None
+        };
         let same_agent = worker.bridge_agent == bridge_agent;
         let serving = W::serving_mut(&mut worker.service)?;
         let changed = serving.settings != introduction.settings || !same_agent;
         if changed {
-            *serving = Serving::new(introduction.settings, &bridge_agent, &self.facts());
+            *serving = Serving::new(introduction.settings, &bridge_agent, &facts);
             worker.bridge_agent = bridge_agent;
-        }
-        if was_online && !worker.paused && !worker.maintenance {
-            let online = now.since(worker.last_check_in);
-            worker.uptime += online;
-        } else {
-            worker.last_reward_uptime = worker.uptime;
         }
         worker.owner_trusted = caller.is_trusted();
         let other_users = *worker.priority_users != *introduction.priority_users;
@@ -251,14 +260,16 @@ impl Engine {
             self.workers.note_change();
         }
         let (offer, models) = worker.offer::<W>()?;
-        Some(Present {
+        let reward = reward.map(|amount| UptimeReward::of(amount, &worker, rewarded_until));
+        let present = Present {
             worker: Arc::clone(shared),
             id: worker.id,
             owner: worker.owner,
             priority_users: Arc::clone(&worker.priority_users),
             models,
             offer,
-        })
+        };
+        Some((present, reward))
     }
 }
 

@@ -6,6 +6,7 @@ mod conduct;
 mod online;
 mod registry;
 mod service;
+mod uptime;
 mod view;
 
 pub(crate) use check_in::{Introduction, Present};

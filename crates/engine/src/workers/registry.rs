@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use muster_kudos::income::UptimeMeter;
 use muster_protocol::{Kudos, Timestamp, UserId, WorkKind, WorkerId};
 use muster_store::{StoredWorker, Suspicion, WorkerAction, WorkerCheckIn, WorkerTally};
 use parking_lot::{Mutex, RwLock};
@@ -167,6 +168,19 @@ impl Worker {
 
     pub(crate) fn is_online(&self, now: Timestamp) -> bool {
         now.since(self.last_check_in) <= ONLINE
+    }
+
+    /// Counts the time since the last check-in, and says whether a reward is due for it.
+    pub(super) fn count_uptime(&mut self, now: Timestamp) -> bool {
+        let mut meter = UptimeMeter {
+            uptime: self.uptime,
+            rewarded_until: self.last_reward_uptime,
+        };
+        let is_active = !self.paused && !self.maintenance;
+        let is_due = meter.check_in(now.since(self.last_check_in), is_active);
+        self.uptime = meter.uptime;
+        self.last_reward_uptime = meter.rewarded_until;
+        is_due
     }
 
     /// Things a second; seconds for a form.

@@ -1,7 +1,9 @@
 //! `muster admin`: what an operator does by hand. It asks the server that runs on the data directory; if none does, it
 //! opens the database itself.
 
+mod kudos;
 mod output;
+mod price;
 
 use std::path::PathBuf;
 
@@ -46,10 +48,10 @@ enum Subject {
         #[command(subcommand)]
         action: WorkerAction,
     },
-    /// Give and take kudos
+    /// Give and take kudos, prove the books, explain balances and prices
     Kudos {
         #[command(subcommand)]
-        action: KudosAction,
+        action: kudos::Action,
     },
 }
 
@@ -151,34 +153,6 @@ enum WorkerAction {
     },
 }
 
-#[derive(Subcommand)]
-enum KudosAction {
-    /// Give an account kudos, or, with a negative amount, take them
-    Give {
-        /// The account's number, or its name with it: 3 or ann#3
-        user: String,
-        /// Whole kudos
-        #[arg(allow_negative_numbers = true)]
-        amount: i64,
-    },
-    /// Change what an account gets every month; an increase is paid at once
-    Monthly {
-        /// The account's number, or its name with it: 3 or ann#3
-        user: String,
-        /// How many whole kudos more, or, if negative, less
-        #[arg(allow_negative_numbers = true)]
-        amount: i64,
-    },
-    /// Pay an account what it gets every month, now
-    Pay {
-        /// The account's number, or its name with it: 3 or ann#3
-        user: String,
-        /// Let its next month begin when it would have begun anyway
-        #[arg(long)]
-        keep_date: bool,
-    },
-}
-
 impl Subject {
     fn into_command(self) -> anyhow::Result<AdminCommand> {
         match self {
@@ -187,7 +161,7 @@ impl Subject {
                 action: KeyAction::Reset { user },
             } => Ok(AdminCommand::KeyReset { user }),
             Self::Worker { action } => worker(action),
-            Self::Kudos { action } => Ok(kudos(action)),
+            Self::Kudos { action } => Ok(action.into_command()),
         }
     }
 }
@@ -216,14 +190,6 @@ fn worker(action: WorkerAction) -> anyhow::Result<AdminCommand> {
         },
         WorkerAction::Delete { worker } => AdminCommand::WorkerDelete { worker },
     })
-}
-
-fn kudos(action: KudosAction) -> AdminCommand {
-    match action {
-        KudosAction::Give { user, amount } => AdminCommand::KudosGive { user, amount },
-        KudosAction::Monthly { user, amount } => AdminCommand::KudosMonthly { user, amount },
-        KudosAction::Pay { user, keep_date } => AdminCommand::KudosPay { user, keep_date },
-    }
 }
 
 /// Names whose values are texts, whatever they look like.
@@ -258,22 +224,42 @@ fn members(changes: &[String]) -> anyhow::Result<Value> {
 /// Does what is asked for, and shows what came of it.
 ///
 /// # Errors
-/// What it is about does not exist, cannot be like that, or the horde cannot be reached.
+/// What it is about does not exist, cannot be like that, or the horde cannot be reached; the books are wrong.
 pub(crate) async fn run(args: AdminArgs) -> anyhow::Result<()> {
     let AdminArgs { json, place, subject } = args;
-    let command = subject.into_command()?;
     let options = Options::of_place(place.config, place.data_dir, place.database);
     let settings = Settings::load(&options, |name| std::env::var(name).ok())?;
-    let outcome = match control::ask(&settings.data_dir, &command).await? {
-        Some(outcome) => outcome,
-        None => node::perform_alone(&settings, command).await?,
-    };
-    match outcome {
-        Outcome::Done(value) if json => println!("{}", serde_json::to_string_pretty(&value)?),
-        Outcome::Done(value) => print!("{}", output::for_people(&value)),
-        Outcome::Refused(message) => bail!("{message}"),
+    if let Subject::Kudos {
+        action: kudos::Action::Price(price),
+    } = subject
+    {
+        // Prices follow from the settings alone.
+        return price.run(&node::pricing(&settings)?);
     }
-    Ok(())
+    let command = subject.into_command()?;
+    let is_audit = command == AdminCommand::KudosAudit;
+    let progress = kudos::Progress::new();
+    let asked = control::ask(&settings.data_dir, &command, |entries| progress.show(entries)).await?;
+    let outcome = match asked {
+        Some(outcome) => outcome,
+        None => node::perform_alone(&settings, command, |entries| progress.show(entries)).await?,
+    };
+    progress.clear();
+    match outcome {
+        Outcome::Done(value) => {
+            if json {
+                println!("{}", serde_json::to_string_pretty(&value)?);
+            } else {
+                print!("{}", output::for_people(&value));
+            }
+            if is_audit && value["clean"] != true {
+                bail!("the books are wrong: see what was found, and `muster admin kudos repair`");
+            }
+            Ok(())
+        }
+        Outcome::Refused(message) => bail!("{message}"),
+        Outcome::Progress(_) => bail!("the server stopped before it answered"),
+    }
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ pub(super) async fn open(
         key_salt,
         admin_name: settings.admin_name.clone(),
         administrators: (!settings.admins.is_empty()).then(|| settings.admins.clone()),
+        awarders: settings.awarders.iter().copied().map(UserId).collect(),
         trust_threshold: settings.trust_threshold.map(Kudos::from_whole),
         supporters: settings.supporters.iter().map(supporter).collect(),
         paused_notice_webhook: settings.paused_notice_webhook.clone(),
@@ -173,7 +174,7 @@ async fn models<R: Reference + Clone>(
     }
 }
 
-fn pricing(settings: &Settings) -> anyhow::Result<ImagePricing> {
+pub(crate) fn pricing(settings: &Settings) -> anyhow::Result<ImagePricing> {
     let pricing = match &settings.image_prices {
         None => ImagePricing::bundled(),
         Some(path) => {

@@ -7,6 +7,7 @@ pub(crate) mod dev;
 pub(crate) mod documents;
 pub(crate) mod generate;
 pub(crate) mod interrogate;
+pub(crate) mod kudos;
 pub(crate) mod messages;
 pub(crate) mod pages;
 pub(crate) mod shared_keys;
@@ -28,7 +29,8 @@ use crate::{
     AppState, description,
     http::rate_limit::{
         DEFAULT, GENERATE_ASYNC, GENERATE_CHECK, GENERATE_RATE, GENERATE_STATUS, INTERROGATE_STATUS,
-        POP_AND_SUBMIT, RateLimiter, SHARED_KEYS, STYLES, TEXT_STATUS, USER, WORKER_AND_TEAMS,
+        KUDOS_TRANSFER, POP_AND_SUBMIT, RateLimiter, SHARED_KEYS, STYLES, TEXT_STATUS, USER,
+        WORKER_AND_TEAMS,
     },
 };
 
@@ -41,6 +43,7 @@ pub(crate) fn all(limiter: &RateLimiter) -> Router<AppState> {
         .merge(images(limiter))
         .merge(texts_and_alchemy(limiter))
         .merge(people(limiter))
+        .merge(kudos_by_hand(limiter))
         .merge(shared_things(limiter))
         .merge(about_the_horde(limiter))
         .merge(pages_and_files(limiter))
@@ -161,6 +164,20 @@ fn people(limiter: &RateLimiter) -> Router<AppState> {
                 .patch(teams::patch)
                 .delete(teams::delete)
                 .route_layer(limiter.layer(WORKER_AND_TEAMS)),
+        )
+}
+
+fn kudos_by_hand(limiter: &RateLimiter) -> Router<AppState> {
+    let default = || limiter.layer(DEFAULT);
+    Router::new()
+        .route(
+            "/api/v2/kudos/transfer",
+            post(kudos::transfer).route_layer(limiter.layer(KUDOS_TRANSFER)),
+        )
+        .route("/api/v2/kudos/award", post(kudos::award).route_layer(default()))
+        .route(
+            "/api/v2/kudos/history",
+            get(kudos::history).route_layer(default()),
         )
 }
 

@@ -14,6 +14,7 @@ mod dev;
 mod documents;
 mod generate;
 mod interrogate;
+mod kudos;
 mod pages;
 mod permissions;
 mod replay;

@@ -159,6 +159,34 @@ fn accounts() -> Vec<Row> {
     rows
 }
 
+fn kudos() -> Vec<Row> {
+    let gift = || json!({"username": "2", "amount": 0});
+    let nothing = (400, "InvalidKudosTransferAmount");
+    let not_allowed = (403, "NotAllowedAwards");
+    vec![
+        row(
+            Method::POST,
+            "/api/v2/kudos/transfer",
+            gift(),
+            keyed((400, "KudosTransferFromAnon"), TO_SELF, nothing, nothing, nothing),
+        ),
+        row(
+            Method::POST,
+            "/api/v2/kudos/award",
+            gift(),
+            keyed(not_allowed, not_allowed, OK, not_allowed, not_allowed),
+        ),
+        row(
+            Method::GET,
+            "/api/v2/kudos/history",
+            json!(null),
+            keyed((403, "AnonForbidden"), OK, OK, OK, OK),
+        ),
+    ]
+}
+
+const TO_SELF: Answered = (400, "KudosTransferToSelf");
+
 fn workers() -> Vec<Row> {
     let worker = "/api/v2/workers/{worker}";
     let put = |body: Value, answers| row(Method::PUT, worker, body, answers);
@@ -490,6 +518,11 @@ async fn everybody_tries(rows: Vec<Row>) {
 #[tokio::test]
 async fn of_accounts() {
     everybody_tries(accounts()).await;
+}
+
+#[tokio::test]
+async fn of_kudos() {
+    everybody_tries(kudos()).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Money inside a group: events become ledger entries and balance movements, tallies are added up.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId, WorkerId};
 use uuid::Uuid;
@@ -50,6 +53,8 @@ pub(crate) struct TeamDelta {
 /// Balances as they are after what was booked so far, and everything that is to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
+    /// See [`Balances::version`].
+    version: u64,
     /// The pots of users, as loaded and then moved. Missing ones are empty.
     pub(crate) amounts: HashMap<PotKey, i64>,
     /// Keys that are in the ledger.
@@ -66,9 +71,15 @@ pub(crate) struct Books {
     pub(crate) teams: BTreeMap<Uuid, TeamDelta>,
     /// What is charged to each shared key.
     pub(crate) shared_keys: BTreeMap<Uuid, i64>,
+    /// What is added to the budget of each shared key.
+    pub(crate) shared_key_gifts: BTreeMap<Uuid, i64>,
     /// How often each style or collection was used.
     pub(crate) uses: BTreeMap<Uuid, i64>,
 }
+
+/// The version of the balances after the next event. All journals of the process share it, so that a later answer always
+/// has a larger one.
+static VERSIONS: AtomicU64 = AtomicU64::new(1);
 
 const MILLIS_AN_HOUR: i64 = 3_600_000;
 
@@ -82,6 +93,11 @@ pub(crate) enum Booked {
 }
 
 impl Books {
+    /// What is told from now on is newer than everything that was told before.
+    pub(crate) fn begin_version(&mut self) {
+        self.version = VERSIONS.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What a user has.
     pub(crate) fn balances(&self, user: UserId) -> Balances {
         let amount = |pot| Kudos::from_hundredths(self.amounts.get(&(user.0, pot)).copied().unwrap_or(0));
@@ -89,6 +105,7 @@ impl Books {
             spendable: amount(Pot::Spendable),
             escrow: amount(Pot::Escrow),
             held: amount(Pot::Held),
+            version: self.version,
         }
     }
 
@@ -175,6 +192,7 @@ impl Books {
             deltas.insert(*pot, before.checked_add(*amount).ok_or_else(overflow)?);
         }
         // Nothing below fails.
+        self.begin_version();
         let mut users: Vec<UserId> = Vec::new();
         for (leg, (pot, amount, kind)) in (0_i16..).zip(legs) {
             self.entries.push(LedgerRow {
@@ -261,6 +279,12 @@ impl Books {
         for tally in &tallies.shared_keys {
             add(
                 self.shared_keys.entry(tally.key).or_default(),
+                tally.amount.hundredths(),
+            );
+        }
+        for tally in &tallies.shared_key_gifts {
+            add(
+                self.shared_key_gifts.entry(tally.key).or_default(),
                 tally.amount.hundredths(),
             );
         }

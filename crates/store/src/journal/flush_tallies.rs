@@ -26,6 +26,7 @@ pub(super) async fn flush(tx: &Tx, books: &Books) -> Result<(), DbErr> {
     work(tx, books).await?;
     workers(tx, books).await?;
     teams(tx, books).await?;
+    shared_key_gifts(tx, books).await?;
     shared_keys(tx, books).await?;
     uses(tx, books).await?;
     last_active(tx, books).await?;
@@ -220,6 +221,23 @@ async fn teams(tx: &Tx, books: &Books) -> Result<(), DbErr> {
             update.value(column, Expr::col((team::Entity, column)).add(nth(index + 2)));
         }
         update.value(C::LastActive, nth(6));
+    });
+    execute_all(tx, updates).await
+}
+
+/// Lets more be spent through keys; through an unlimited one everything can be already.
+async fn shared_key_gifts(tx: &Tx, books: &Books) -> Result<(), DbErr> {
+    use shared_key::Column as C;
+    let rows: Vec<_> = books
+        .shared_key_gifts
+        .iter()
+        .map(|(key, amount)| vec![(*key).into(), (*amount).into()])
+        .collect();
+    let updates = update_from_values(shared_key::Entity, C::Id, &rows, |update| {
+        let kudos = Expr::col((shared_key::Entity, C::Kudos));
+        update
+            .value(C::Kudos, kudos.clone().add(nth(2)))
+            .and_where(kudos.gte(0));
     });
     execute_all(tx, updates).await
 }

@@ -36,6 +36,7 @@ pub(super) async fn load(tx: &Tx, needs: &Needs) -> Result<WorkingSet, DbErr> {
     keys(tx, needs, &mut set).await?;
     workers(tx, needs, &mut set).await?;
     balances(tx, needs, &mut set).await?;
+    set.books.begin_version();
     events(tx, needs, &mut set).await?;
     Ok(set)
 }

@@ -242,13 +242,37 @@ impl Journal {
         self.submit(PostEvent {
             event: Some(event),
             tallies,
+            check_in: None,
+        })
+        .await
+    }
+
+    /// Rewards a worker for having been there: the event, its statistics and the check-in that earned it, so that no
+    /// crash between them makes the same time count twice.
+    pub async fn reward_uptime(
+        &self,
+        event: LedgerEvent,
+        tallies: Tallies,
+        check_in: WorkerCheckIn,
+    ) -> Result<Posted, JournalError> {
+        event.validate()?;
+        self.submit(PostEvent {
+            event: Some(event),
+            tallies,
+            check_in: changes::cleaned_check_ins(vec![check_in]).pop(),
         })
         .await
     }
 
     /// Moves statistics without kudos.
     pub async fn tally(&self, tallies: Tallies) -> Result<(), JournalError> {
-        self.submit(PostEvent { event: None, tallies }).await.map(|_| ())
+        self.submit(PostEvent {
+            event: None,
+            tallies,
+            check_in: None,
+        })
+        .await
+        .map(|_| ())
     }
 
     /// Runs a rare write under a savepoint of the group's transaction. If it fails, it alone is

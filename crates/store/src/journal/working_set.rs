@@ -154,4 +154,12 @@ impl WorkingSet {
         }
         self.workers.get_mut(&id).ok_or(JournalError::UnknownWorker(id))
     }
+
+    /// Takes over what a worker said, unless something newer is known.
+    pub(crate) fn note_check_in(&mut self, check_in: &WorkerCheckIn) {
+        let known = self.check_ins.get(&check_in.worker);
+        if known.is_none_or(|known| known.at <= check_in.at) {
+            self.check_ins.insert(check_in.worker, check_in.clone());
+        }
+    }
 }

@@ -1,30 +1,25 @@
-//! Reading and auditing the ledger.
+//! What is in the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use muster_protocol::{JobId, Kudos, RequestId, UserId};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _,
+    IsolationLevel, QueryFilter as _, QueryOrder as _, QuerySelect as _, TransactionTrait as _,
     sea_query::{Expr, ExprTrait as _, Func, Query, SelectStatement},
 };
 
 use crate::{
-    AccountRef, BookedEntry, Drift, EventKind, LedgerAudit, Pot, Store, StoreError, UnbalancedEvent,
+    AccountRef, BookedEntry, EventKind, ExplainedEntry, Pot, Store, StoreError,
     entity::{balance, ledger_entry},
+    sql::lists,
 };
 
-/// How many faults an audit lists.
-const LISTED: u64 = 1000;
-
 /// The type of sums on both engines: PostgreSQL sums big integers to `numeric`.
-const SUM_TYPE: &str = "bigint";
+pub(crate) const SUM_TYPE: &str = "bigint";
 
-fn sum_of_amounts() -> Expr {
-    Func::sum(Expr::col((ledger_entry::Entity, ledger_entry::Column::Amount))).cast_as(SUM_TYPE)
-}
-
-fn entry_from(row: ledger_entry::Model) -> Result<BookedEntry, StoreError> {
+/// An entry as it is stored.
+pub(crate) fn entry_from(row: ledger_entry::Model) -> Result<BookedEntry, StoreError> {
     let corrupt = |what: String| StoreError::Corrupt {
         table: "kudos_ledger",
         what,
@@ -80,86 +75,96 @@ impl Store {
             .collect()
     }
 
-    /// Proves the books, or says what is wrong with them: each event adds up to zero, and each
-    /// balance is the sum of its entries.
-    ///
-    /// Reads the whole ledger, in the database, from one snapshot.
-    pub async fn audit(&self) -> Result<LedgerAudit, StoreError> {
-        use sea_orm::{IsolationLevel, TransactionTrait as _};
-        let snapshot = match self.reader().get_database_backend() {
-            // A read transaction of SQLite is a snapshot already.
-            sea_orm::DbBackend::Sqlite => self.reader().begin().await?,
-            _ => {
-                self.reader()
-                    .begin_with_config(Some(IsolationLevel::RepeatableRead), None)
-                    .await?
+    /// The newest movements of a user, newest first, each with what its pot had afterwards: at most `limit` older than
+    /// `before`. They explain the balance of the same moment line by line.
+    pub async fn explain_balance(
+        &self,
+        user: UserId,
+        before: Option<i64>,
+        limit: u64,
+    ) -> Result<Vec<ExplainedEntry>, StoreError> {
+        let snapshot = self.snapshot().await?;
+        let mut pots: HashMap<i16, i64> = balance::Entity::find()
+            .filter(balance::Column::Account.eq(user.0))
+            .all(&snapshot)
+            .await?
+            .into_iter()
+            .map(|row| (row.pot, row.amount))
+            .collect();
+        if let Some(before) = before {
+            for row in snapshot.query_all(&sums_since(user, before)).await? {
+                *pots.entry(row.try_get_by_index(0)?).or_default() -= row.try_get_by_index::<i64>(1)?;
             }
-        };
-        let mut audit = LedgerAudit::default();
-        if let Some(row) = snapshot.query_one(&totals()).await? {
-            audit.entries = row.try_get_by_index::<i64>(0)?.unsigned_abs();
-            audit.events = row.try_get_by_index::<i64>(1)?.unsigned_abs();
-            audit.total_hundredths = row.try_get_by_index::<Option<i64>>(2)?.unwrap_or(0);
         }
-        for row in snapshot.query_all(&unbalanced_events()).await? {
-            audit.unbalanced.push(UnbalancedEvent {
-                event: row.try_get_by_index(0)?,
-                sum: Kudos::from_hundredths(row.try_get_by_index(1)?),
+        let mut select = ledger_entry::Entity::find()
+            .filter(ledger_entry::Column::Account.eq(user.0))
+            .order_by_desc(ledger_entry::Column::Id)
+            .limit(limit);
+        if let Some(before) = before {
+            select = select.filter(ledger_entry::Column::Id.lt(before));
+        }
+        let rows = select.all(&snapshot).await?;
+        let transfers = rows.iter().filter(|row| row.kind == EventKind::Transfer as i16);
+        let others = others_in(&snapshot, user, transfers.map(|row| row.event.clone())).await?;
+        snapshot.rollback().await?;
+        let mut explained = Vec::with_capacity(rows.len());
+        for row in rows {
+            let pot = pots.entry(row.pot).or_default();
+            let balance = *pot;
+            *pot -= row.amount;
+            let counterparty = others.get(&row.event).copied();
+            explained.push(ExplainedEntry {
+                entry: entry_from(row)?,
+                balance: Kudos::from_hundredths(balance),
+                counterparty,
             });
         }
-        let mut pots: BTreeMap<(i64, i16), (i64, i64)> = BTreeMap::new();
-        for row in snapshot.query_all(&sums_of_pots()).await? {
-            let key = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-            pots.entry(key).or_default().1 = row.try_get_by_index(2)?;
+        Ok(explained)
+    }
+
+    /// A transaction that sees the database as it is now until it ends.
+    pub(super) async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        if self.reader().get_database_backend() == DbBackend::Sqlite {
+            // A read transaction is a snapshot already.
+            return self.reader().begin().await;
         }
-        for row in balance::Entity::find().all(&snapshot).await? {
-            pots.entry((row.account, row.pot)).or_default().0 = row.amount;
-        }
-        snapshot.rollback().await?;
-        let drifted = pots
-            .into_iter()
-            .filter(|(_, (balance, entries))| balance != entries);
-        audit.drifted = drifted
-            .take(LISTED as usize)
-            .map(|((account, pot), (balance, entries))| Drift {
-                account,
-                pot: Pot::from_repr(pot).unwrap_or(Pot::Spendable),
-                balance: Kudos::from_hundredths(balance),
-                entries: Kudos::from_hundredths(entries),
-            })
-            .collect();
-        Ok(audit)
+        let level = Some(IsolationLevel::RepeatableRead);
+        self.reader().begin_with_config(level, None).await
     }
 }
 
-fn totals() -> SelectStatement {
+/// What was added to each pot of a user by an entry and those after it.
+fn sums_since(user: UserId, entry: i64) -> SelectStatement {
     use ledger_entry::Column as C;
     Query::select()
-        .expr(Func::count(Expr::col(C::Id)))
-        .expr(Func::count_distinct(Expr::col(C::Event)))
-        .expr(sum_of_amounts())
+        .column(C::Pot)
+        .expr(Func::sum(Expr::col(C::Amount)).cast_as(SUM_TYPE))
         .from(ledger_entry::Entity)
+        .and_where(Expr::col(C::Account).eq(user.0))
+        .and_where(Expr::col(C::Id).gte(entry))
+        .group_by_col(C::Pot)
         .take()
 }
 
-fn unbalanced_events() -> SelectStatement {
+/// The other user in each event.
+async fn others_in(
+    snapshot: &DatabaseTransaction,
+    user: UserId,
+    events: impl Iterator<Item = String>,
+) -> Result<HashMap<String, UserId>, DbErr> {
     use ledger_entry::Column as C;
-    Query::select()
-        .column(C::Event)
-        .expr(sum_of_amounts())
-        .from(ledger_entry::Entity)
-        .group_by_col(C::Event)
-        .and_having(Func::sum(Expr::col(C::Amount)).ne(0))
-        .limit(LISTED)
-        .take()
-}
-
-fn sums_of_pots() -> SelectStatement {
-    use ledger_entry::Column as C;
-    Query::select()
-        .columns([C::Account, C::Pot])
-        .expr(sum_of_amounts())
-        .from(ledger_entry::Entity)
-        .group_by_columns([C::Account, C::Pot])
-        .take()
+    let mut others = HashMap::new();
+    for events in lists(events) {
+        let rows: Vec<(String, i64)> = ledger_entry::Entity::find()
+            .select_only()
+            .columns([C::Event, C::Account])
+            .filter(C::Event.is_in(events))
+            .filter(C::Account.ne(user.0))
+            .filter(C::Account.gte(0_i64))
+            .into_tuple()
+            .all(snapshot)
+            .await?;
+        others.extend(rows.into_iter().map(|(event, account)| (event, UserId(account))));
+    }
+    Ok(others)
 }

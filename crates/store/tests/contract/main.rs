@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod accounts;
+mod audit;
 mod belongings;
+mod economy;
 mod holds;
 mod model;
 mod money;

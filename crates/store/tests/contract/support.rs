@@ -5,7 +5,8 @@ use std::time::Duration;
 use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId, WorkKind, WorkerId};
 use muster_store::{
     ApiKeyHash, EventKind, FaultJob, FinishJob, LedgerEvent, NewAccount, NewJob, NewRequest, NewWorker,
-    Roles, SharedKey, StartJobs, Store, StoreConfig, SystemAccount, Tallies, WorkerCheckIn,
+    RecordKind, RecordTally, Roles, SharedKey, StartJobs, Store, StoreConfig, SystemAccount, Tallies,
+    WorkerCheckIn,
 };
 use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::json;
@@ -218,7 +219,15 @@ pub(crate) fn settlement(job: JobId, requester: UserId, owner: UserId) -> Ledger
         .with(SystemAccount::Burn, kudos(2))
 }
 
+/// A result. If it is paid, somebody's record says so.
 pub(crate) fn finish(request: RequestId, job: JobId, event: Option<LedgerEvent>) -> FinishJob {
+    let event = event.map(|event| event.of_request(request).of_job(job));
+    let fulfilled = event.as_ref().map(|_| RecordTally {
+        user: UserId::ANONYMOUS,
+        record: RecordKind::Fulfillment,
+        kind: WorkKind::Image,
+        amount: 1.0,
+    });
     FinishJob {
         job,
         request,
@@ -229,7 +238,10 @@ pub(crate) fn finish(request: RequestId, job: JobId, event: Option<LedgerEvent>)
         censored: false,
         reward: kudos(10),
         event,
-        tallies: Tallies::default(),
+        tallies: Tallies {
+            records: fulfilled.into_iter().collect(),
+            ..Tallies::default()
+        },
         request_consumed: kudos(12),
         request_expiry: at(2) + MINUTES_20,
         webhook: None,

@@ -1,9 +1,11 @@
-//! Answers of the API as people read them: a table for a list, a line for each member of anything else.
+//! Answers of the API as people read them: a table for a list, a line for each member of anything else. Lists inside
+//! follow as tables of their own.
 
 use serde_json::{Map, Value};
 
 /// What is told of each in a list, and its headings.
-const COLUMNS: [(&str, &str); 11] = [
+const COLUMNS: [(&str, &str); 26] = [
+    ("repair", "REPAIR"),
     ("id", "ID"),
     ("username", "USER"),
     ("name", "NAME"),
@@ -15,13 +17,27 @@ const COLUMNS: [(&str, &str); 11] = [
     ("maintenance_mode", "MAINTENANCE"),
     ("paused", "PAUSED"),
     ("trusted", "TRUSTED"),
+    ("at", "WHEN"),
+    ("kind", "WHY"),
+    ("account", "ACCOUNT"),
+    ("pot", "POT"),
+    ("amount", "AMOUNT"),
+    ("balance", "BALANCE"),
+    ("entries", "ENTRIES"),
+    ("sum", "SUM"),
+    ("held", "HELD"),
+    ("promised", "PROMISED"),
+    ("correction", "CORRECTION"),
+    ("treasury", "TREASURY"),
+    ("counterparty", "WITH"),
+    ("event", "EVENT"),
 ];
 
 /// The text that is printed.
 pub(super) fn for_people(value: &Value) -> String {
     match value {
         Value::Array(rows) => table(rows),
-        Value::Object(members) => lines(members, ""),
+        Value::Object(members) => lines(members, "") + &tables(members),
         other => format!("{}\n", plain(other)),
     }
 }
@@ -69,7 +85,21 @@ fn lines(members: &Map<String, Value>, prefix: &str) -> String {
         match value {
             Value::Object(inner) => text += &lines(inner, &format!("{prefix}{name}.")),
             Value::Null => {}
+            Value::Array(rows) if rows.first().is_some_and(Value::is_object) => {}
             other => text += &[prefix, name, ": ", &plain(other), "\n"].concat(),
+        }
+    }
+    text
+}
+
+/// The lists of objects among the members.
+fn tables(members: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    for (name, value) in members {
+        if let Value::Array(rows) = value
+            && rows.first().is_some_and(Value::is_object)
+        {
+            text += &[name, ":\n", &table(rows)].concat();
         }
     }
     text
@@ -110,6 +140,18 @@ mod tests {
             "ID  USER   KUDOS  TRUSTED\n7   ann#7  12     yes\n12  b#12   -3     no\n"
         );
         assert_eq!(for_people(&json!([])), "none\n");
+    }
+
+    #[test]
+    fn lists_inside_are_tables_of_their_own() {
+        let history = json!({
+            "entries": [{"id": 9, "at": "now", "kind": "transfer", "amount": -2.5, "balance": 7.5}],
+            "next": 9,
+        });
+        assert_eq!(
+            for_people(&history),
+            "next: 9\nentries:\nID  WHEN  WHY       AMOUNT  BALANCE\n9   now   transfer  -2.5    7.5\n"
+        );
     }
 
     #[test]

@@ -8,12 +8,13 @@ use super::super::{
     change::{Change, Needs},
     working_set::WorkingSet,
 };
-use crate::{JournalError, LedgerEvent, Tallies};
+use crate::{JournalError, LedgerEvent, Tallies, WorkerCheckIn};
 
-/// An event, statistics, or both.
+/// An event, statistics, or both, and what a worker said when it earned them.
 pub(in super::super) struct PostEvent {
     pub(in super::super) event: Option<LedgerEvent>,
     pub(in super::super) tallies: Tallies,
+    pub(in super::super) check_in: Option<WorkerCheckIn>,
 }
 
 impl Change for PostEvent {
@@ -34,6 +35,9 @@ impl Change for PostEvent {
             }
         }
         set.books.tally(&self.tallies);
+        if let Some(check_in) = &self.check_in {
+            set.note_check_in(check_in);
+        }
         Ok(Posted::Posted { balances: now })
     }
 }

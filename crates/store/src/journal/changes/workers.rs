@@ -108,13 +108,7 @@ impl Change for CheckIn {
 
     fn apply(self: &Arc<Self>, set: &mut WorkingSet) -> Result<(), JournalError> {
         for check_in in &self.0 {
-            let newer = set
-                .check_ins
-                .get(&check_in.worker)
-                .is_none_or(|known| known.at <= check_in.at);
-            if newer {
-                set.check_ins.insert(check_in.worker, check_in.clone());
-            }
+            set.note_check_in(check_in);
         }
         Ok(())
     }
