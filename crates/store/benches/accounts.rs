@@ -81,8 +81,8 @@ async fn fill(url: &str, numbers: &str) {
     let created = "'2024-01-02 03:04:05+00:00'";
     let users = format!(
         "INSERT INTO users (id, username, external_id, created, last_active, monthly_kudos, usage_multiplier, \
-         worker_invited, public_workers, concurrency, roles, suspicions) \
-         SELECT i, 'user', 'g_' || i, {created}, {created}, 0, 1.0, 0, FALSE, 30, 0, '[]' FROM ({numbers}) AS numbers"
+         worker_invited, public_workers, concurrency, roles, suspicions, wiped) \
+         SELECT i, 'user', 'g_' || i, {created}, {created}, 0, 1.0, 0, FALSE, 30, 0, '[]', FALSE FROM ({numbers}) AS numbers"
     );
     // A large prime, so that riches do not follow age.
     let balances = format!(

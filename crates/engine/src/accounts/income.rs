@@ -6,6 +6,8 @@ use muster_kudos::income::TrustCandidate;
 use muster_protocol::{Kudos, Timestamp, UserId};
 use muster_store::{Account, AccountChanges, EventKind, JournalError, KudosAction, Payment, Role, Roles};
 
+use uuid::Uuid;
+
 use super::cache::{Caller, kind_of};
 use crate::{Engine, EngineError, error::Result};
 
@@ -113,13 +115,14 @@ impl Engine {
         }
     }
 
-    /// Makes an account trusted if it has earned that. Whoever waits for it was paid already, so failures are only
-    /// logged.
+    /// Makes an account trusted if it has earned that, and gives it what was held back. Whoever waits for it was paid
+    /// already, so failures are only logged.
     pub(crate) async fn evaluate_trust(&self, owner: UserId) {
         let Some(caller) = self.accounts.peek(owner) else {
             return;
         };
-        if caller.is_trusted() || self.config.trust_threshold.is_none() {
+        if caller.is_trusted() {
+            self.drain_escrow(&caller).await;
             return;
         }
         let account = caller.account();
@@ -135,6 +138,20 @@ impl Engine {
         match self.make_trusted(owner, Roles::NONE).await {
             Ok(_) => tracing::info!(user = %owner, "an account has earned trust"),
             Err(error) => tracing::error!(%error, user = %owner, "an account could not be made trusted"),
+        }
+    }
+
+    /// Nothing of a trusted account is held back: not even what was booked while it became trusted.
+    async fn drain_escrow(&self, trusted: &Caller) {
+        if trusted.escrow() <= Kudos::ZERO {
+            return;
+        }
+        let changes = AccountChanges {
+            drain_escrow: Some(format!("drain:{}", Uuid::from_u128(self.random()))),
+            ..AccountChanges::default()
+        };
+        if let Err(error) = self.set_account(trusted.id(), changes).await {
+            tracing::error!(%error, user = %trusted.id(), "what was held back could not be released");
         }
     }
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use muster_engine::EngineConfig;
 use muster_protocol::{Kudos, TestUser};
-use muster_store::WorkerChanges;
+use muster_store::{AccountChanges, Role, Roles, WorkerChanges};
 use serde_json::{Value, json};
 
 use super::details;
-use crate::support::{Setup, TestServer, assert_clean, balances, changed, movements, number, worker};
+use crate::support::{START, Setup, TestServer, assert_clean, balances, changed, movements, number, worker};
 
 const IMAGE: &str = "/api/v2/generate/pop";
 const TEXT: &str = "/api/v2/generate/text/pop";
@@ -111,6 +111,27 @@ async fn uptime_can_earn_trust() {
     assert_eq!(balances(&server, number(&owner)).await, (18_200, 0));
     let seen = server.get_as("/api/v2/find_user", &owner.api_key).await.ok(200);
     assert_eq!(seen["trusted"], json!(true));
+}
+
+#[tokio::test]
+async fn nothing_of_a_trusted_owner_stays_withheld() {
+    let server = TestServer::start().await;
+    let owner = server.user("owner", 100).await;
+    let body = worker("Rig");
+    server.post(IMAGE, &owner.api_key, &body).await.ok(200);
+    stay(&server, &owner, IMAGE, &body, 11).await;
+    assert_eq!(balances(&server, number(&owner)).await, (10_000, 8200));
+    // As if a reward was booked at the very moment at which the account became trusted.
+    let changes = AccountChanges {
+        grant: Roles::of(&[Role::Trusted]),
+        ..AccountChanges::default()
+    };
+    let journal = server.engine.store().journal();
+    journal.set_account(number(&owner), changes, START).await.unwrap();
+    let server = server.restart(Setup::default()).await;
+    stay(&server, &owner, IMAGE, &body, 11).await;
+    assert_eq!(balances(&server, number(&owner)).await, (10_000 + 8200 + 8200, 0));
+    assert_clean(&server).await;
 }
 
 #[tokio::test]
