@@ -27,6 +27,7 @@ mod clock;
 mod config;
 mod duties;
 mod error;
+mod filters;
 mod image;
 mod jobs;
 mod keys;
@@ -71,6 +72,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     accounts::{AccountCache, Passkeys},
+    filters::Filters,
     kudos::RecentTransfers,
     messages::Messages,
     models::Facts,
@@ -87,6 +89,7 @@ pub use crate::{
     clock::{Clock, ManualClock, SystemClock},
     config::EngineConfig,
     error::{EngineError, Refusal, Result},
+    filters::FilterQuery,
     image::RatingService,
     kudos::Gift,
     messages::MessageQuery,
@@ -121,6 +124,7 @@ pub struct Inner {
     worker_lists: WorkerLists,
     messages: Messages,
     recent_transfers: RecentTransfers,
+    filters: Filters,
     statistics: Statistics,
     rng: Mutex<StdRng>,
     image: Desk<Image>,
@@ -199,6 +203,7 @@ impl Engine {
             worker_lists: WorkerLists::default(),
             messages: Messages::default(),
             recent_transfers: RecentTransfers::default(),
+            filters: Filters::default(),
             workers: Registry::new(workers),
             statistics: Statistics::default(),
             rng: Mutex::new(StdRng::from_seed(seed)),
@@ -228,6 +233,7 @@ impl Engine {
             .await?;
         engine.read_passkeys().await?;
         engine.read_messages().await?;
+        engine.refresh_filters().await?;
         engine.restore_statistics().await?;
         engine.restore_webhooks().await?;
         let restored = engine.restore().await?;

@@ -9,6 +9,7 @@ mod about;
 pub mod alchemy;
 mod defaults;
 mod error;
+mod filter;
 mod ids;
 pub mod image;
 mod kudos;
@@ -28,6 +29,9 @@ mod worker;
 
 pub use about::{HordeDocument, Newspiece, SimpleResponse};
 pub use error::{RequestError, RequestValidationError};
+pub use filter::{
+    FilterDetails, FilterPromptInput, FilterPromptSuspicion, FilterRegex, PatchExistingFilter, PutNewFilter,
+};
 pub use ids::{JobId, RequestId, UserId, WorkKind, WorkerId};
 pub use kudos::Kudos;
 pub use ledger::{KudosAwarded, KudosGift, KudosHistory, KudosMovement, KudosTransferred};

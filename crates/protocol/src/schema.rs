@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 
 use crate::{
     CollectionInput, CreateTeamInput, ExampleInput, ExamplePatch, ImageStyleInput, ImageStylePatch,
-    ModifyTeamInput, ModifyUserInput, ModifyWorkerInput, RequestValidationError, TestUserInput,
-    TextStyleInput, TextStylePatch, WorkerMessageInput, alchemy, image, text,
+    ModifyTeamInput, ModifyUserInput, ModifyWorkerInput, PatchExistingFilter, PutNewFilter,
+    RequestValidationError, TestUserInput, TextStyleInput, TextStylePatch, WorkerMessageInput, alchemy,
+    image, text,
 };
 
 /// A request body that is checked against its published schema before it is read.
@@ -85,6 +86,8 @@ bodies!(
     ExampleInput,
     ExamplePatch,
     CollectionInput,
+    PutNewFilter,
+    PatchExistingFilter,
 );
 
 /// The schema of a body together with all that it refers to, by name, as it is published and

@@ -10,8 +10,9 @@ use axum::{
 use bytes::Bytes;
 use muster_protocol::{
     CollectionInput, CreateTeamInput, ExampleInput, ExamplePatch, ImageStyleInput, ImageStylePatch,
-    ModifyTeamInput, ModifyUserInput, ModifyWorkerInput, RequestError, RequestValidationError,
-    TextStyleInput, TextStylePatch, WorkerMessageInput, alchemy, image, request_schemas, text,
+    ModifyTeamInput, ModifyUserInput, ModifyWorkerInput, PatchExistingFilter, PutNewFilter, RequestError,
+    RequestValidationError, TextStyleInput, TextStylePatch, WorkerMessageInput, alchemy, image,
+    request_schemas, text,
 };
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
@@ -60,6 +61,13 @@ const API_VERSION: &str = "2.5";
         routes::teams::get,
         routes::teams::patch,
         routes::teams::delete,
+        routes::filters::list,
+        routes::filters::put,
+        routes::filters::check,
+        routes::filters::expressions,
+        routes::filters::get,
+        routes::filters::patch,
+        routes::filters::delete,
         routes::kudos::transfer,
         routes::kudos::award,
         routes::kudos::history,
@@ -155,6 +163,8 @@ fn enforced() -> Map<String, Value> {
     schemas.extend(request_schemas::<ExampleInput>());
     schemas.extend(request_schemas::<ExamplePatch>());
     schemas.extend(request_schemas::<CollectionInput>());
+    schemas.extend(request_schemas::<PutNewFilter>());
+    schemas.extend(request_schemas::<PatchExistingFilter>());
     schemas
 }
 

@@ -39,8 +39,8 @@ pub use accounts::{
 };
 pub use audit::{Drift, LedgerAudit, Promise, UnbalancedEvent};
 pub use belongings::{
-    Collection, CollectionFilter, ListOrder, MessageFilter, Page, SharedKey, Style, StyleExample,
-    StyleFilter, Team, Validity, WorkerMessage,
+    Collection, CollectionFilter, ListOrder, MessageFilter, Page, PromptFilter, SharedKey, Style,
+    StyleExample, StyleFilter, Team, Validity, WorkerMessage,
 };
 pub use blobs::{BlobConfig, BlobError, BlobMethod, BlobUrlError, Blobs, Bucket, BucketNames, S3Config};
 pub use config::{MigrationReport, StoreConfig};

@@ -484,7 +484,8 @@ impl Changing<'_> {
     }
 }
 
-fn not_moderator() -> EngineError {
+/// The refusal of what only moderators may do.
+pub(crate) fn not_moderator() -> EngineError {
     let message = "Only moderators may do this.";
     EngineError::refused(ReturnCode::NotModerator, message)
 }

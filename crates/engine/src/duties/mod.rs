@@ -53,6 +53,7 @@ impl Engine {
                 pruned = now;
                 report("pruning", self.prune(now).await);
                 self.messages.forget_expired(now);
+                report("reading filters", self.refresh_filters().await);
             }
             if now.since(paid) >= PAYDAY_INTERVAL {
                 paid = now;

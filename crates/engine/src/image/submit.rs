@@ -23,6 +23,7 @@ use super::{
 use crate::{
     Call, Engine, EngineError, Submission,
     error::Result,
+    filters::Screening,
     requests::{Accepting, Asking},
 };
 
@@ -56,6 +57,20 @@ impl Engine {
         self.check_batching(asked, input.disable_batching, &caller)?;
         let models = self.models();
         let _claim = self.claim_slots::<Image>(&caller, &input.models, asked)?;
+        let screening = Screening {
+            caller: &caller,
+            prompt: &input.prompt,
+            models: &input.models,
+            unsafe_models: input
+                .models
+                .iter()
+                .any(|model| models.get(model).is_some_and(|model| model.nsfw)),
+            is_picture: true,
+            may_be_changed: input.replacement_filter,
+        };
+        if let Some(prompt) = self.screen(screening).await? {
+            input.prompt = prompt;
+        }
         rules::check_params(&input, &caller, &models)?;
         rules::check_comparison(&mut input, &caller)?;
         let count = input.params.n.unwrap_or(1);

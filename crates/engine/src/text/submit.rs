@@ -17,6 +17,7 @@ use super::{request::TextRequest, rules};
 use crate::{
     Call, Engine, EngineError, Submission,
     error::Result,
+    filters::Screening,
     requests::{Accepting, Asking},
 };
 
@@ -62,6 +63,21 @@ impl Engine {
         let count = input.params.n.unwrap_or(1);
         self.check_batching(count, input.disable_batching, &caller)?;
         let _claim = self.claim_slots::<Text>(&caller, &input.models, count)?;
+        let reference = self.text_models();
+        let screening = Screening {
+            caller: &caller,
+            prompt: input.prompt.as_deref().unwrap_or_default(),
+            models: &input.models,
+            unsafe_models: input
+                .models
+                .iter()
+                .any(|model| reference.get(model).is_some_and(|model| model.nsfw)),
+            is_picture: false,
+            may_be_changed: false,
+        };
+        if let Some(prompt) = self.screen(screening).await? {
+            input.prompt = Some(prompt);
+        }
         rules::check_params(&input)?;
 
         let (dry_run, allow_downgrade) = (input.dry_run, input.allow_downgrade);

@@ -5,6 +5,7 @@ mod call;
 pub(crate) mod collections;
 pub(crate) mod dev;
 pub(crate) mod documents;
+pub(crate) mod filters;
 pub(crate) mod generate;
 pub(crate) mod interrogate;
 pub(crate) mod kudos;
@@ -44,6 +45,7 @@ pub(crate) fn all(limiter: &RateLimiter) -> Router<AppState> {
         .merge(texts_and_alchemy(limiter))
         .merge(people(limiter))
         .merge(kudos_by_hand(limiter))
+        .merge(moderation(limiter))
         .merge(shared_things(limiter))
         .merge(about_the_horde(limiter))
         .merge(pages_and_files(limiter))
@@ -164,6 +166,29 @@ fn people(limiter: &RateLimiter) -> Router<AppState> {
                 .patch(teams::patch)
                 .delete(teams::delete)
                 .route_layer(limiter.layer(WORKER_AND_TEAMS)),
+        )
+}
+
+fn moderation(limiter: &RateLimiter) -> Router<AppState> {
+    let default = || limiter.layer(DEFAULT);
+    Router::new()
+        .route(
+            "/api/v2/filters",
+            get(filters::list)
+                .put(filters::put)
+                .post(filters::check)
+                .route_layer(default()),
+        )
+        .route(
+            "/api/v2/filters/regex",
+            get(filters::expressions).route_layer(default()),
+        )
+        .route(
+            "/api/v2/filters/{id}",
+            get(filters::get)
+                .patch(filters::patch)
+                .delete(filters::delete)
+                .route_layer(default()),
         )
 }
 

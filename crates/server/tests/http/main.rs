@@ -12,6 +12,7 @@ mod conventions;
 mod description;
 mod dev;
 mod documents;
+mod filters;
 mod generate;
 mod interrogate;
 mod kudos;

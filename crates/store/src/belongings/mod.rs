@@ -1,4 +1,4 @@
-//! What people own beside their workers: teams, shared keys, styles, collections, messages to workers.
+//! What people own beside their workers: teams, shared keys, styles, collections, messages to workers, filters.
 //!
 //! All of it changes rarely and by itself, so it is written with [`Journal::write`](crate::Journal::write) and
 //! read from the database when it is asked for. What moves with every job (a team's totals, a key's budget, a
@@ -8,6 +8,7 @@
 
 mod collections;
 mod messages;
+mod prompt_filters;
 mod shared_keys;
 mod styles;
 mod teams;
@@ -17,6 +18,7 @@ use sea_orm::DbErr;
 pub use self::{
     collections::{Collection, CollectionFilter},
     messages::{MessageFilter, Validity, WorkerMessage},
+    prompt_filters::PromptFilter,
     shared_keys::SharedKey,
     styles::{Style, StyleExample, StyleFilter},
     teams::Team,

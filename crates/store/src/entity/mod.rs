@@ -13,6 +13,7 @@ pub(crate) mod collection;
 pub(crate) mod collection_style;
 pub(crate) mod job;
 pub(crate) mod ledger_entry;
+pub(crate) mod prompt_filter;
 pub(crate) mod request;
 pub(crate) mod setting;
 pub(crate) mod shared_key;

@@ -1,12 +1,13 @@
 //! The schema, as a list of steps that only ever grows.
 //!
-//! Tables that later parts of the server need (filters, …) come with later steps.
+//! Tables that later parts of the server need come with later steps.
 
 mod m0001_core;
 mod m0003_holds;
 mod m0004_webhooks;
 mod m0005_work_stats;
 mod m0006_people;
+mod m0007_prompt_filters;
 
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_webhooks::Migration),
             Box::new(m0005_work_stats::Migration),
             Box::new(m0006_people::Migration),
+            Box::new(m0007_prompt_filters::Migration),
         ]
     }
 }

@@ -128,7 +128,8 @@ fn image(payload: &mut Payload) -> anyhow::Result<ImageJob> {
     })
 }
 
-/// Samplers that requests cannot name any more; they cost what `k_euler` costs.
+/// Samplers that requests cannot name any more, and that the price model was not fitted to: they are priced as whatever
+/// it does not know.
 const FORMER_SAMPLERS: [&str; 4] = ["ddim", "plms", "uni_pc", "uni_pc_bh2"];
 
 fn sampler(payload: &mut Payload) -> anyhow::Result<Option<Sampler>> {

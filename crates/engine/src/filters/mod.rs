@@ -1,0 +1,52 @@
+//! What prompts must not contain (spec: alchemy and safety, B1 to B6): filters that moderators write, what they find,
+//! and what becomes of a prompt in which they find too much.
+//!
+//! Filters come in two groups: one tells that a prompt may be about minors (types 10 and 11, and some emoji), the other
+//! that it is sexual (type 20). A prompt in which both groups find something is refused or changed.
+
+mod check;
+mod emoji;
+mod manage;
+mod normal;
+mod nsfw;
+mod rules;
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+pub(crate) use check::Screening;
+pub use manage::FilterQuery;
+use rules::Rules;
+
+use crate::{Engine, error::Result};
+
+/// The filters as they are at the moment, compiled once.
+#[derive(Debug, Default)]
+pub(crate) struct Filters(RwLock<Arc<Rules>>);
+
+impl Filters {
+    /// The rules as they are now; a check that has begun keeps those that it began with.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.0.read())
+    }
+}
+
+impl Engine {
+    /// Reads the filters and compiles them: when the server starts, whenever somebody changes one here, and from time to
+    /// time, for another node may have.
+    ///
+    /// # Errors
+    /// The database failed; the rules stay as they are.
+    pub(crate) async fn refresh_filters(&self) -> Result<()> {
+        let filters = self.store.prompt_filters().await?;
+        if self.filters.rules().are_of(&filters) {
+            return Ok(());
+        }
+        let compiled = tokio::task::spawn_blocking(move || Rules::compile(filters))
+            .await
+            .map_err(|_| crate::EngineError::Stopping)?;
+        *self.filters.0.write() = Arc::new(compiled);
+        Ok(())
+    }
+}

@@ -1,0 +1,316 @@
+//! [`Rules`]: all filters, compiled once; how much they find in a prompt, and what they make of it.
+//!
+//! Expressions are those of the `regex` crate, whose time is linear in the prompt, whatever moderators write. All of one
+//! type are one machine, so that a prompt is read once for each type, not once for each filter.
+
+use std::collections::HashMap;
+
+use muster_store::PromptFilter;
+use parking_lot::Mutex;
+use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+
+use super::{
+    emoji,
+    normal::{DIVIDER, normalised, split},
+};
+
+/// The types that are looked at. Others can be stored.
+pub(super) const TYPES: [i16; 3] = [CONTEXT, CONTEXT_TOO, SEXUAL];
+/// Minors; these filters also say what takes the place of what they find.
+pub(super) const CONTEXT: i16 = 10;
+/// Minors, too.
+const CONTEXT_TOO: i16 = 11;
+/// Sex.
+const SEXUAL: i16 = 20;
+/// How large all filters of a type may become, in bytes.
+const SIZE_LIMIT: usize = 256 << 20;
+/// What is never wanted in a prompt that was changed.
+const NEVER: &str = "child, infant, underage, immature, teenager, tween";
+
+/// How much is found in a prompt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Suspicion {
+    /// Groups that found something: 0 to 2.
+    pub(crate) score: u8,
+    /// What they found.
+    pub(crate) matches: Vec<String>,
+}
+
+impl Suspicion {
+    /// Whether both groups found something.
+    pub(crate) fn is_enough(&self) -> bool {
+        self.score >= 2
+    }
+}
+
+/// The filters of one type.
+#[derive(Debug)]
+struct OneType {
+    /// As moderators wrote them, joined.
+    source: String,
+    all: Regex,
+    /// The same one by one, to tell which of them found something.
+    each: RegexSet,
+    ids: Vec<i64>,
+}
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    filters: Vec<PromptFilter>,
+    types: HashMap<i16, OneType>,
+    replacements: Vec<(Regex, String)>,
+    /// How often each filter has found something.
+    hits: Mutex<HashMap<i64, u64>>,
+}
+
+/// Compiles one expression as it is used here.
+///
+/// # Errors
+/// In words, what is wrong with it: it cannot be read, looks around, or finds something in every prompt.
+pub(super) fn compile(expression: &str) -> Result<Regex, String> {
+    let regex = RegexBuilder::new(expression)
+        .case_insensitive(true)
+        .size_limit(1 << 20)
+        .build()
+        .map_err(|error| error.to_string())?;
+    if regex.is_match("") {
+        return Err("it finds something in an empty prompt, and so in every prompt".to_owned());
+    }
+    Ok(regex)
+}
+
+impl OneType {
+    fn compile(filters: &[&PromptFilter]) -> Option<Self> {
+        // An expression that was stored by an older version may be one that this one refuses.
+        let valid: Vec<&PromptFilter> = filters
+            .iter()
+            .copied()
+            .filter(|filter| match compile(&filter.regex) {
+                Ok(_) => true,
+                Err(why) => {
+                    tracing::error!(filter = filter.id, why, "a filter is left out");
+                    false
+                }
+            })
+            .collect();
+        if valid.is_empty() {
+            return None;
+        }
+        let expressions: Vec<&str> = valid.iter().map(|filter| filter.regex.as_str()).collect();
+        let grouped: Vec<String> = expressions.iter().map(|one| format!("(?:{one})")).collect();
+        let all = RegexBuilder::new(&grouped.join("|"))
+            .case_insensitive(true)
+            .size_limit(SIZE_LIMIT)
+            .build();
+        let each = RegexSetBuilder::new(&expressions)
+            .case_insensitive(true)
+            .size_limit(SIZE_LIMIT)
+            .build();
+        match (all, each) {
+            (Ok(all), Ok(each)) => Some(Self {
+                source: expressions.join("|"),
+                all,
+                each,
+                ids: valid.iter().map(|filter| filter.id).collect(),
+            }),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(%error, "the filters of a type are too many");
+                None
+            }
+        }
+    }
+}
+
+impl Rules {
+    /// Compiles all filters.
+    pub(super) fn compile(filters: Vec<PromptFilter>) -> Self {
+        let mut types = HashMap::new();
+        for kind in TYPES {
+            let of_type: Vec<&PromptFilter> = filters
+                .iter()
+                .filter(|filter| filter.filter_type == kind)
+                .collect();
+            if let Some(compiled) = OneType::compile(&of_type) {
+                types.insert(kind, compiled);
+            }
+        }
+        let replacements = filters
+            .iter()
+            .filter(|filter| filter.filter_type == CONTEXT)
+            .filter_map(|filter| Some((compile(&filter.regex).ok()?, filter.replacement.clone())))
+            .collect();
+        Self {
+            types,
+            replacements,
+            filters,
+            hits: Mutex::default(),
+        }
+    }
+
+    /// Whether these are the rules of just these filters.
+    pub(super) fn are_of(&self, filters: &[PromptFilter]) -> bool {
+        self.filters == filters
+    }
+
+    /// The joined expressions of a type, if there are any.
+    pub(super) fn source(&self, kind: i16) -> Option<&str> {
+        self.types.get(&kind).map(|one| one.source.as_str())
+    }
+
+    /// How often each filter has found something since the filters changed.
+    #[cfg(test)]
+    pub(super) fn hits(&self) -> HashMap<i64, u64> {
+        self.hits.lock().clone()
+    }
+
+    /// How much is found in the wanted part of a prompt. `only`: by the filters of one type.
+    pub(crate) fn score(&self, prompt: &str, only: Option<i16>) -> Suspicion {
+        let (wanted, _) = split(prompt);
+        let plain = normalised(wanted);
+        let mut suspicion = Suspicion::default();
+        let groups: [&[i16]; 2] = [&[CONTEXT, CONTEXT_TOO], &[SEXUAL]];
+        for group in groups {
+            let kinds = group.iter().filter(|kind| only.is_none_or(|only| only == **kind));
+            for kind in kinds {
+                let found = self.find(*kind, wanted, &plain);
+                if !found.is_empty() {
+                    suspicion.score += 1;
+                    suspicion.matches.extend(found);
+                    break;
+                }
+            }
+        }
+        suspicion
+    }
+
+    /// What the filters of a type find: telling emoji, or else the first of what they look for.
+    fn find(&self, kind: i16, wanted: &str, plain: &str) -> Vec<String> {
+        if kind == CONTEXT {
+            let emoji = emoji::telling(wanted);
+            if !emoji.is_empty() {
+                return emoji;
+            }
+        }
+        let Some(rules) = self.types.get(&kind) else {
+            return Vec::new();
+        };
+        let Some(found) = rules.all.find(plain) else {
+            return Vec::new();
+        };
+        let mut hits = self.hits.lock();
+        for index in rules.each.matches(plain) {
+            *hits.entry(rules.ids[index]).or_default() += 1;
+        }
+        vec![found.as_str().to_owned()]
+    }
+
+    /// The prompt with everything replaced that the filters of minors find; `None` if nothing is left of it.
+    pub(crate) fn replaced(&self, prompt: &str) -> Option<String> {
+        let (wanted, unwanted) = split(prompt);
+        let mut plain = normalised(wanted);
+        for (regex, replacement) in &self.replacements {
+            plain = regex
+                .replace_all(&plain, regex::NoExpand(replacement))
+                .into_owned();
+        }
+        if plain.trim().is_empty() {
+            return None;
+        }
+        let mut replaced = format!("{plain}{DIVIDER}{NEVER}");
+        if let Some(unwanted) = unwanted {
+            replaced.push_str(", ");
+            replaced.push_str(unwanted);
+        }
+        Some(replaced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_protocol::UserId;
+
+    use super::*;
+
+    fn filter(id: i64, filter_type: i16, regex: &str, replacement: &str) -> PromptFilter {
+        PromptFilter {
+            id,
+            regex: regex.to_owned(),
+            filter_type,
+            description: None,
+            replacement: replacement.to_owned(),
+            editor: UserId(1),
+        }
+    }
+
+    fn rules() -> Rules {
+        Rules::compile(vec![
+            filter(1, 10, r"\bkit(ten)?s?\b", "cat"),
+            filter(2, 10, "pup", ""),
+            filter(3, 11, "cub", ""),
+            filter(4, 20, "fight|brawl", ""),
+            filter(5, 15, "house", ""),
+        ])
+    }
+
+    fn found(score: u8, matches: &[&str]) -> Suspicion {
+        Suspicion {
+            score,
+            matches: matches.iter().map(|found| (*found).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn both_groups_must_find_something() {
+        let rules = rules();
+        let score = |prompt| rules.score(prompt, None);
+        assert_eq!(score("a house"), found(0, &[]));
+        assert_eq!(score("a Kitten"), found(1, &["Kitten"]));
+        assert_eq!(score("a brawl of k i t t e n s"), found(2, &["kittens", "brawl"]));
+        assert_eq!(score("a cub in a fight"), found(2, &["cub", "fight"]));
+        // What is not wanted does not count.
+        assert_eq!(score("a fight###kitten"), found(1, &["fight"]));
+        assert_eq!(score("a fight \u{1f476}"), found(2, &["\u{1f476}", "fight"]));
+        assert_eq!(rules.score("a cub in a fight", Some(20)), found(1, &["fight"]));
+        assert_eq!(rules.score("a fight", Some(15)), found(0, &[]));
+        assert_eq!(rules.hits()[&4], 5);
+    }
+
+    #[test]
+    fn what_is_found_is_replaced() {
+        let rules = rules();
+        let replaced = |prompt| rules.replaced(prompt);
+        assert_eq!(
+            replaced("a (kitten:1.3) fight###dogs").unwrap(),
+            "a cat fight###child, infant, underage, immature, teenager, tween, dogs"
+        );
+        assert_eq!(
+            replaced("nothing").unwrap(),
+            "nothing###child, infant, underage, immature, teenager, tween"
+        );
+        assert_eq!(replaced("pup!"), None);
+    }
+
+    #[test]
+    fn expressions_are_checked() {
+        for (expression, why) in [
+            ("(", "unclosed group"),
+            ("(?<!1)girl", "look-around"),
+            (r"(a)\1", "backreferences"),
+            ("a*", "every prompt"),
+            ("", "every prompt"),
+        ] {
+            let refused = compile(expression).unwrap_err();
+            assert!(refused.contains(why), "{expression}: {refused}");
+        }
+        assert!(compile("kit(ten)?").is_ok());
+    }
+
+    #[test]
+    fn a_bad_filter_harms_no_other() {
+        let rules = Rules::compile(vec![filter(1, 20, "(", ""), filter(2, 20, "fight", "")]);
+        assert_eq!(rules.score("a fight", None), found(1, &["fight"]));
+        assert_eq!(rules.source(20), Some("fight"));
+        assert_eq!(rules.source(10), None);
+    }
+}
