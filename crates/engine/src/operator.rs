@@ -1,7 +1,9 @@
 //! What an operator does by hand: [`AdminCommand`]. Whoever can send one is trusted with everything, so no right is
 //! checked here; what nobody may have, like a name that is taken, is refused all the same.
 
-use muster_protocol::{Body as _, Kudos, ModifyUserInput, ModifyWorkerInput, ReturnCode, UserId, WorkerId};
+use muster_protocol::{
+    Body as _, Kudos, ModifyUserInput, ModifyWorkerInput, PutNewFilter, ReturnCode, UserId, WorkerId,
+};
 use muster_store::{AccountChanges, ApiKeyHash, Role, Roles};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -10,6 +12,7 @@ use crate::{
     Engine, EngineError,
     accounts::{Caller, unknown_user},
     error::Result,
+    filters::FilterQuery,
     names,
     workers::unknown_worker,
 };
@@ -106,6 +109,23 @@ pub enum AdminCommand {
         /// How many movements at most.
         limit: i64,
     },
+    /// All prompt filters.
+    FilterList,
+    /// Makes a filter, as `PUT /filters` does.
+    FilterAdd {
+        /// The body.
+        filter: Value,
+    },
+    /// Deletes a filter.
+    FilterRemove {
+        /// Its number.
+        id: String,
+    },
+    /// How much filters find in a prompt.
+    FilterTry {
+        /// The prompt.
+        prompt: String,
+    },
     /// Proves the books.
     KudosAudit,
     /// Says what would make up for what is wrong in the books.
@@ -183,6 +203,13 @@ impl Engine {
                 let target = self.named_user(&user).await?;
                 Ok(shown(&self.history_of(target.id(), before, Some(limit)).await?))
             }
+            AdminCommand::FilterList => Ok(shown(&self.listed_filters(&FilterQuery::default()).await?)),
+            AdminCommand::FilterAdd { filter } => {
+                let filter = PutNewFilter::parse(filter).map_err(EngineError::Invalid)?;
+                Ok(shown(&self.make_filter(UserId::ADMIN, filter).await?))
+            }
+            AdminCommand::FilterRemove { id } => Ok(shown(&self.remove_filter(&id).await?)),
+            AdminCommand::FilterTry { prompt } => Ok(shown(&self.try_prompt(&prompt, 0))),
             AdminCommand::KudosAudit => self.audit_books(progress).await,
             AdminCommand::KudosRepair { apply } => self.repair_books(apply, progress).await,
         }

@@ -332,3 +332,37 @@ fn the_books_are_proved_explained_and_repaired() {
         "{lines}"
     );
 }
+
+#[test]
+fn filters_are_looked_after() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let mut server = Running::serve(data, &[]);
+    let made = admin(
+        data,
+        &[
+            "filter",
+            "add",
+            "fight|brawl",
+            "--type",
+            "20",
+            "--description",
+            "no fights",
+        ],
+    );
+    let expected = json!({
+        "id": "1", "regex": "fight|brawl", "filter_type": 20, "description": "no fights", "replacement": "", "user": "admin#1"
+    });
+    assert_eq!(made, expected);
+    assert_eq!(admin(data, &["filter", "list"]), json!([expected]));
+    assert_eq!(
+        admin(data, &["filter", "try", "a Brawl"]),
+        json!({"suspicion": "1", "matches": ["Brawl"]})
+    );
+    let refused_expression = refused(data, &["filter", "add", "(?<!a)b", "--type", "20"]);
+    assert!(refused_expression.contains("look-around"), "{refused_expression}");
+    server.stop();
+    assert_eq!(admin(data, &["filter", "remove", "1"]), json!({"message": "OK"}));
+    assert!(refused(data, &["filter", "remove", "1"]).contains("no filter"));
+    assert_eq!(admin(data, &["filter", "list"]), json!([]));
+}

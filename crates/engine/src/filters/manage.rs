@@ -2,7 +2,7 @@
 
 use muster_protocol::{
     FilterDetails, FilterPromptSuspicion, FilterRegex, PatchExistingFilter, PutNewFilter,
-    RequestValidationError, ReturnCode, SimpleResponse,
+    RequestValidationError, ReturnCode, SimpleResponse, UserId,
 };
 use muster_store::{JournalError, PromptFilter, Role};
 
@@ -41,6 +41,11 @@ impl Engine {
     /// No or an unknown key, `NotModerator`.
     pub async fn filters(&self, call: &Call, query: &FilterQuery) -> Result<Vec<FilterDetails>> {
         self.filter_keeper(call).await?;
+        self.listed_filters(query).await
+    }
+
+    /// The same, for the operator.
+    pub(crate) async fn listed_filters(&self, query: &FilterQuery) -> Result<Vec<FilterDetails>> {
         let contains = query.contains.as_deref().unwrap_or_default();
         let mut listed = Vec::new();
         for filter in self.store.prompt_filters().await? {
@@ -59,13 +64,18 @@ impl Engine {
     /// No or an unknown key, `NotModerator`, `BadRequest` for an expression that cannot be used.
     pub async fn create_filter(&self, call: &Call, input: PutNewFilter) -> Result<FilterDetails> {
         let editor = self.filter_keeper(call).await?;
+        self.make_filter(editor.id(), input).await
+    }
+
+    /// The same, for the operator.
+    pub(crate) async fn make_filter(&self, editor: UserId, input: PutNewFilter) -> Result<FilterDetails> {
         let filter = PromptFilter {
             id: 0,
             regex: input.regex,
             filter_type: input.filter_type as i16,
             description: input.description,
             replacement: input.replacement,
-            editor: editor.id(),
+            editor,
         };
         check(&filter)?;
         let filter = self.store.journal().create_prompt_filter(filter).await?;
@@ -79,12 +89,17 @@ impl Engine {
     /// No or an unknown key, `NotModerator`.
     pub async fn check_prompt(&self, call: &Call, prompt: &str, only: i64) -> Result<FilterPromptSuspicion> {
         self.filter_keeper(call).await?;
+        Ok(self.try_prompt(prompt, only))
+    }
+
+    /// The same, for the operator.
+    pub(crate) fn try_prompt(&self, prompt: &str, only: i64) -> FilterPromptSuspicion {
         let only = (only != 0).then(|| i16::try_from(only).unwrap_or(i16::MAX));
         let found = self.filters.rules().score(prompt, only);
-        Ok(FilterPromptSuspicion {
+        FilterPromptSuspicion {
             suspicion: found.score.to_string(),
             matches: found.matches,
-        })
+        }
     }
 
     /// All filters of each type, or of one (0 for all), as one expression.
@@ -164,6 +179,11 @@ impl Engine {
     /// No or an unknown key, `NotModerator`, `FilterNotFound`.
     pub async fn delete_filter(&self, call: &Call, id: &str) -> Result<SimpleResponse> {
         self.filter_keeper(call).await?;
+        self.remove_filter(id).await
+    }
+
+    /// The same, for the operator.
+    pub(crate) async fn remove_filter(&self, id: &str) -> Result<SimpleResponse> {
         if !self.store.journal().delete_prompt_filter(number(id)?).await? {
             return Err(unknown());
         }

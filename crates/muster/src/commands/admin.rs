@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use muster_engine::AdminCommand;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     control::{self, Outcome},
@@ -47,6 +47,11 @@ enum Subject {
     Worker {
         #[command(subcommand)]
         action: WorkerAction,
+    },
+    /// Look after what prompts must not contain
+    Filter {
+        #[command(subcommand)]
+        action: FilterAction,
     },
     /// Give and take kudos, prove the books, explain balances and prices
     Kudos {
@@ -153,6 +158,36 @@ enum WorkerAction {
     },
 }
 
+#[derive(Subcommand)]
+enum FilterAction {
+    /// List all filters
+    List,
+    /// Make a filter
+    Add {
+        /// What it finds: a regular expression, without look-around
+        regex: String,
+        /// What that means. 10 and 11: minors; 20: sex
+        #[arg(long = "type", value_name = "TYPE", value_parser = clap::value_parser!(i64).range(10..=29))]
+        kind: i64,
+        /// What takes the place of what it finds (type 10)
+        #[arg(long, default_value = "")]
+        replacement: String,
+        /// What to say about it
+        #[arg(long)]
+        description: Option<String>,
+    },
+    /// Delete a filter
+    Remove {
+        /// Its number
+        id: String,
+    },
+    /// Show how much the filters find in a prompt: 2 is refused
+    Try {
+        /// The prompt
+        prompt: String,
+    },
+}
+
 impl Subject {
     fn into_command(self) -> anyhow::Result<AdminCommand> {
         match self {
@@ -161,6 +196,7 @@ impl Subject {
                 action: KeyAction::Reset { user },
             } => Ok(AdminCommand::KeyReset { user }),
             Self::Worker { action } => worker(action),
+            Self::Filter { action } => Ok(filter(action)),
             Self::Kudos { action } => Ok(action.into_command()),
         }
     }
@@ -190,6 +226,26 @@ fn worker(action: WorkerAction) -> anyhow::Result<AdminCommand> {
         },
         WorkerAction::Delete { worker } => AdminCommand::WorkerDelete { worker },
     })
+}
+
+fn filter(action: FilterAction) -> AdminCommand {
+    match action {
+        FilterAction::List => AdminCommand::FilterList,
+        FilterAction::Add {
+            regex,
+            kind,
+            replacement,
+            description,
+        } => {
+            let mut filter = json!({"regex": regex, "filter_type": kind, "replacement": replacement});
+            if let Some(description) = description {
+                filter["description"] = description.into();
+            }
+            AdminCommand::FilterAdd { filter }
+        }
+        FilterAction::Remove { id } => AdminCommand::FilterRemove { id },
+        FilterAction::Try { prompt } => AdminCommand::FilterTry { prompt },
+    }
 }
 
 /// Names whose values are texts, whatever they look like.
@@ -264,8 +320,6 @@ pub(crate) async fn run(args: AdminArgs) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -4,10 +4,13 @@
 use serde_json::{Map, Value};
 
 /// What is told of each in a list, and its headings.
-const COLUMNS: [(&str, &str); 26] = [
+const COLUMNS: [(&str, &str); 29] = [
     ("repair", "REPAIR"),
     ("id", "ID"),
     ("username", "USER"),
+    ("filter_type", "MEANS"),
+    ("regex", "FINDS"),
+    ("replacement", "BECOMES"),
     ("name", "NAME"),
     ("type", "TYPE"),
     ("kudos", "KUDOS"),
