@@ -27,7 +27,7 @@ impl Call {
     ///
     /// # Errors
     /// The header is missing (400, not 401: clients tell the two apart).
-    pub(crate) fn key(&self) -> Result<&str> {
+    pub fn key(&self) -> Result<&str> {
         self.api_key
             .as_deref()
             .ok_or_else(|| EngineError::missing("apikey", "HTTP headers"))

@@ -13,7 +13,6 @@ use crate::{
     accounts::{Caller, unknown_user},
     error::Result,
     filters::FilterQuery,
-    names,
     workers::unknown_worker,
 };
 
@@ -216,9 +215,7 @@ impl Engine {
     }
 
     async fn named_user(&self, user: &str) -> Result<Caller> {
-        let number = names::user_number(user).map(UserId).ok_or_else(unknown_user)?;
-        let found = self.accounts.get(&self.store, number).await?;
-        found.ok_or_else(unknown_user)
+        self.account_named(user).await?.ok_or_else(unknown_user)
     }
 
     /// An account that can be deleted: neither everybody's nor a moderator's.

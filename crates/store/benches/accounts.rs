@@ -5,11 +5,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 
+mod engines;
+
 use std::time::{Duration, Instant};
 
 use muster_protocol::UserId;
 use muster_store::{AccountOrder, Page, Store, StoreConfig};
 use sea_orm::{ConnectionTrait as _, Database};
+
+use engines::Engine;
 
 const ACCOUNTS: u32 = 500_000;
 const READS: usize = 21;
@@ -19,37 +23,13 @@ const LAST_PAGE: i64 = 10_000;
 
 #[tokio::main]
 async fn main() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = format!("sqlite:{}?mode=rwc", directory.path().join("muster.db").display());
-    measure("SQLite", &file, SQLITE_NUMBERS).await;
-    match std::env::var("MUSTER_TEST_POSTGRES_URL") {
-        Ok(server) => {
-            let name = format!("muster_bench_{}", std::process::id());
-            let admin = Database::connect(&server).await.unwrap();
-            admin
-                .execute_unprepared(&format!("CREATE DATABASE {name}"))
-                .await
-                .unwrap();
-            let (address, _) = server.rsplit_once('/').unwrap();
-            measure("PostgreSQL", &format!("{address}/{name}"), POSTGRES_NUMBERS).await;
-            admin
-                .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
-                .await
-                .unwrap();
-        }
-        Err(_) => println!("PostgreSQL was left out: run it by scripts/with-services"),
-    }
+    engines::each(async |engine| measure(&engine).await).await;
 }
 
-/// Queries whose rows are the numbers from 1 to so many.
-const SQLITE_NUMBERS: &str =
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT i FROM n";
-const POSTGRES_NUMBERS: &str = "SELECT generate_series(1, {}) AS i";
-
-async fn measure(engine: &str, url: &str, numbers: &str) {
-    let store = Store::open(StoreConfig::new(url)).await.unwrap();
-    fill(url, &numbers.replace("{}", &ACCOUNTS.to_string())).await;
-    println!("{engine}, {ACCOUNTS} accounts, {READS} reads each:");
+async fn measure(engine: &Engine) {
+    let store = Store::open(StoreConfig::new(&engine.url)).await.unwrap();
+    fill(&engine.url, &engine.numbers(1, ACCOUNTS.into())).await;
+    println!("{}, {ACCOUNTS} accounts, {READS} reads each:", engine.name);
     for (name, order) in [("kudos", AccountOrder::Richest), ("age", AccountOrder::Oldest)] {
         for page in [1, 100, LAST_PAGE] {
             let mut times = Vec::with_capacity(READS);

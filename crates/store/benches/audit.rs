@@ -3,54 +3,37 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark")]
 
+mod engines;
+
 use std::time::Instant;
 
 use muster_store::{Store, StoreConfig};
 use sea_orm::{ConnectionTrait as _, Database};
 
+use engines::Engine;
+
 /// Accounts that the entries are spread over.
 const ACCOUNTS: u64 = 100_000;
+/// When it all happened, as both engines read it.
+const MOMENT: &str = "'2024-01-02 03:04:05+00:00'";
 
 #[tokio::main]
 async fn main() {
     let entries: u64 = std::env::var("MUSTER_BENCH_ENTRIES").map_or(10_000_000, |text| text.parse().unwrap());
-    let directory = tempfile::tempdir().unwrap();
-    let file = format!("sqlite:{}?mode=rwc", directory.path().join("muster.db").display());
-    let last = entries - 1;
-    let numbers = format!(
-        "WITH RECURSIVE n(g) AS (SELECT 0 UNION ALL SELECT g + 1 FROM n WHERE g < {last}) SELECT g FROM n"
-    );
-    measure("SQLite", &file, &numbers, "'2024-01-02 03:04:05+00:00'").await;
-    match std::env::var("MUSTER_TEST_POSTGRES_URL") {
-        Ok(server) => {
-            let name = format!("muster_bench_{}", std::process::id());
-            let admin = Database::connect(&server).await.unwrap();
-            admin
-                .execute_unprepared(&format!("CREATE DATABASE {name}"))
-                .await
-                .unwrap();
-            let (address, _) = server.rsplit_once('/').unwrap();
-            let numbers = format!("SELECT generate_series(0, {last}) AS g");
-            measure("PostgreSQL", &format!("{address}/{name}"), &numbers, "now()").await;
-            admin
-                .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
-                .await
-                .unwrap();
-        }
-        Err(_) => println!("PostgreSQL was left out: run it by scripts/with-services"),
-    }
+    engines::each(async |engine| measure(&engine, entries).await).await;
 }
 
-async fn measure(engine: &str, url: &str, numbers: &str, now: &str) {
-    let store = Store::open(StoreConfig::new(url)).await.unwrap();
-    fill(url, numbers, now).await;
+async fn measure(engine: &Engine, entries: u64) {
+    let store = Store::open(StoreConfig::new(&engine.url)).await.unwrap();
+    fill(&engine.url, &engine.numbers(0, entries - 1)).await;
     let before = memory("VmRSS");
     let begun = Instant::now();
     let audit = store.audit().await.unwrap();
     let took = begun.elapsed();
     assert!(audit.is_clean(), "{audit:?}");
     println!(
-        "{engine}: {} entries of {ACCOUNTS} accounts proved in {:.1} s, {:.0} entries/s; memory {before} kB before, {} kB at most",
+        "{}: {} entries of {ACCOUNTS} accounts proved in {:.1} s, {:.0} entries/s; memory {before} kB before, {} kB at most",
+        engine.name,
         audit.entries,
         took.as_secs_f64(),
         audit.entries as f64 / took.as_secs_f64(),
@@ -60,12 +43,12 @@ async fn measure(engine: &str, url: &str, numbers: &str, now: &str) {
 }
 
 /// Each event gives an account a kudos.
-async fn fill(url: &str, numbers: &str, now: &str) {
+async fn fill(url: &str, numbers: &str) {
     let database = Database::connect(url).await.unwrap();
     let entries = format!(
         "INSERT INTO kudos_ledger (event, leg, kind, account, pot, amount, created) \
-         SELECT 'grant:' || (g / 2), g % 2, 5, CASE g % 2 WHEN 0 THEN 1 + g / 2 % {ACCOUNTS} ELSE -4 END, 0, \
-         CASE g % 2 WHEN 0 THEN 100 ELSE -100 END, {now} FROM ({numbers}) AS numbers"
+         SELECT 'grant:' || (i / 2), i % 2, 5, CASE i % 2 WHEN 0 THEN 1 + i / 2 % {ACCOUNTS} ELSE -4 END, 0, \
+         CASE i % 2 WHEN 0 THEN 100 ELSE -100 END, {MOMENT} FROM ({numbers}) AS numbers"
     );
     database.execute_unprepared(&entries).await.unwrap();
     let balances = "INSERT INTO balances (account, pot, amount) \

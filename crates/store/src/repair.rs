@@ -6,12 +6,13 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
     QuerySelect as _,
-    sea_query::{Expr, ExprTrait as _, Func, OnConflict, Query},
+    sea_query::{Expr, ExprTrait as _, Func, Query},
 };
 
 use crate::{
     EventKind, Journal, JournalError, Pot, SystemAccount,
     entity::{balance, ledger_entry},
+    journal::add_to_sums,
     reads::SUM_TYPE,
 };
 
@@ -107,17 +108,6 @@ fn entry(
 
 async fn add_to_balance(tx: &Tx, account: i64, pot: Pot, amount: i64) -> Result<(), DbErr> {
     use balance::Column as C;
-    let added = Expr::col((balance::Entity, C::Amount)).add(Expr::col(("excluded", C::Amount)));
-    let mut insert = Query::insert();
-    insert
-        .into_table(balance::Entity)
-        .columns([C::Account, C::Pot, C::Amount])
-        .values_panic([account.into(), (pot as i16).into(), amount.into()])
-        .on_conflict(
-            OnConflict::columns([C::Account, C::Pot])
-                .value(C::Amount, added)
-                .to_owned(),
-        );
-    tx.execute(&insert).await?;
-    Ok(())
+    let row = [account.into(), (pot as i16).into(), amount.into()];
+    add_to_sums(tx, balance::Entity, [C::Account, C::Pot, C::Amount], &[row]).await
 }

@@ -133,10 +133,26 @@ impl Engine {
     /// # Errors
     /// The database failed; nothing has changed.
     pub(crate) async fn adjust_kudos(&self, target: &Caller, amount: Kudos) -> Result<Caller> {
+        let (kind, action) = (EventKind::AdminAdjustment, KudosAction::Admin);
+        self.grant("admin", kind, action, target, amount).await
+    }
+
+    /// Gives an account kudos of the horde's, or takes them. `what` begins the name of the event.
+    ///
+    /// # Errors
+    /// The database failed; nothing has changed.
+    pub(crate) async fn grant(
+        &self,
+        what: &str,
+        kind: EventKind,
+        action: KudosAction,
+        target: &Caller,
+        amount: Kudos,
+    ) -> Result<Caller> {
         let payment = Payment {
-            key: format!("admin:{}", Uuid::from_u128(self.random())),
-            kind: EventKind::AdminAdjustment,
-            action: KudosAction::Admin,
+            key: format!("{what}:{}", Uuid::from_u128(self.random())),
+            kind,
+            action,
             amount,
             floor: target.kind().floor(),
         };

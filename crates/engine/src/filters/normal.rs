@@ -15,7 +15,8 @@ pub(super) fn split(prompt: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn built_in(expression: &str) -> Regex {
+/// Compiles an expression of this program.
+pub(super) fn built_in(expression: &str) -> Regex {
     Regex::new(expression).expect("a built-in expression is valid")
 }
 

@@ -5,16 +5,12 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use super::{
-    normal::{DIVIDER, normalised, split},
+    normal::{DIVIDER, built_in, normalised, split},
     rules::{CONTEXT, Rules},
 };
 
 /// The model whose prompts say `1girl` and mean women.
 const TAGGED: &str = "Hentai Diffusion";
-
-fn built_in(expression: &str) -> Regex {
-    Regex::new(expression).expect("a built-in expression is valid")
-}
 
 /// What is found, and what takes its place.
 static GUARD: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {

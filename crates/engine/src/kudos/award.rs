@@ -1,8 +1,7 @@
 //! The horde gives kudos to somebody who deserves them (spec: kudos, section 15.1).
 
 use muster_protocol::{Kudos, KudosAwarded, RequestValidationError, ReturnCode};
-use muster_store::{AccountChanges, EventKind, KudosAction, Payment, Role};
-use uuid::Uuid;
+use muster_store::{EventKind, KudosAction, Role};
 
 use super::transfer::MOST;
 use crate::{Call, Engine, EngineError, error::Result};
@@ -37,18 +36,9 @@ impl Engine {
                 "amount", message,
             )));
         }
-        let payment = Payment {
-            key: format!("award:{}", Uuid::from_u128(self.random())),
-            kind: EventKind::Award,
-            action: KudosAction::Awarded,
-            amount: Kudos::from_whole(amount),
-            floor: target.kind().floor(),
-        };
-        let changes = AccountChanges {
-            payment: Some(payment),
-            ..AccountChanges::default()
-        };
-        self.set_account(target.id(), changes).await?;
+        let (kind, action) = (EventKind::Award, KudosAction::Awarded);
+        self.grant("award", kind, action, &target, Kudos::from_whole(amount))
+            .await?;
         tracing::info!(by = %caller.id(), to = %target.id(), kudos = amount, "kudos were awarded");
         Ok(KudosAwarded {
             awarded: amount as f64,

@@ -92,7 +92,7 @@ impl Engine {
     }
 
     /// The account with a number or a name that ends in one.
-    pub(super) async fn account_named(&self, named: &str) -> Result<Option<Caller>> {
+    pub(crate) async fn account_named(&self, named: &str) -> Result<Option<Caller>> {
         match names::user_number(named) {
             Some(number) => self.accounts.get(&self.store, UserId(number)).await,
             None => Ok(None),

@@ -1,5 +1,6 @@
 //! Arguments that the API reads leniently: of query strings, and of bodies without a schema.
 
+use muster_engine::EngineError;
 use muster_protocol::RequestValidationError;
 use serde_json::{Map, Value};
 
@@ -52,6 +53,15 @@ impl Members {
         number
             .map(Some)
             .ok_or_else(|| RequestValidationError::single(name, text).into())
+    }
+
+    /// A text that must be there.
+    ///
+    /// # Errors
+    /// 400 with `errors` if it is absent, a list or an object.
+    pub fn required_text(&self, name: &str) -> Result<String, ApiError> {
+        let text = self.text(name)?;
+        Ok(text.ok_or_else(|| EngineError::missing(name, "JSON body"))?)
     }
 
     /// A text; numbers are written out. Null is the same as absent.

@@ -1,7 +1,7 @@
 //! `filters`: what prompts must not contain. For moderators.
 
 use axum::extract::{Path, Query, State};
-use muster_engine::{EngineError, FilterQuery};
+use muster_engine::FilterQuery;
 use muster_protocol::{
     FilterDetails, FilterPromptInput, FilterPromptSuspicion, FilterRegex, PatchExistingFilter, PutNewFilter,
     RequestError, RequestValidationError, SimpleResponse,
@@ -91,12 +91,9 @@ pub(crate) async fn check(
     Calling(call): Calling,
     body: AnyBody,
 ) -> Result<Json<FilterPromptSuspicion>, ApiError> {
-    if call.api_key.is_none() {
-        return Err(EngineError::missing("apikey", "HTTP headers").into());
-    }
+    call.key()?;
     let members = Members::from(body.0);
-    let prompt = members.text("prompt")?;
-    let prompt = prompt.ok_or_else(|| EngineError::missing("prompt", "JSON body"))?;
+    let prompt = members.required_text("prompt")?;
     let only = members.whole("filter_type")?.unwrap_or(0);
     Ok(Json(state.engine.check_prompt(&call, &prompt, only).await?))
 }

@@ -5,7 +5,7 @@ use axum::{
     extract::{Query, State},
     http::HeaderMap,
 };
-use muster_engine::{Call, EngineError, Gift};
+use muster_engine::{Call, Gift};
 use muster_protocol::{
     KudosAwarded, KudosGift, KudosHistory, KudosTransferred, RequestError, RequestValidationError,
 };
@@ -26,13 +26,10 @@ const USUAL_AMOUNT: i64 = 100;
 
 /// To whom and how much, after the headers were looked at.
 fn gift(call: &Call, body: AnyBody) -> Result<KudosGift, ApiError> {
-    if call.api_key.is_none() {
-        return Err(EngineError::missing("apikey", "HTTP headers").into());
-    }
+    call.key()?;
     let members = Members::from(body.0);
-    let username = members.text("username")?;
     Ok(KudosGift {
-        username: username.ok_or_else(|| EngineError::missing("username", "JSON body"))?,
+        username: members.required_text("username")?,
         amount: members.whole("amount")?.unwrap_or(USUAL_AMOUNT),
     })
 }

@@ -68,7 +68,7 @@ async fn entries(tx: &Tx, books: &Books) -> Result<(), DbErr> {
 }
 
 /// Adds to sums, making the rows that do not exist: keys first, the sum last.
-async fn add_to_sums<E, C, const N: usize>(
+pub(crate) async fn add_to_sums<E, C, const N: usize>(
     tx: &Tx,
     table: E,
     columns: [C; N],

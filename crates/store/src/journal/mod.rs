@@ -30,13 +30,16 @@ use muster_protocol::{Kudos, RequestId, Timestamp, UserId, WorkerId};
 use sea_orm::{DatabaseTransaction, DbErr};
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use self::task::{Running, start};
 use self::{
     change::{Change, Pending, Step},
     changes::{
         Cancel, CheckIn, DeleteWorker, Expire, PostEvent, RegisterAccount, RegisterWorker, Rekey,
         ReleaseHold, SetAccount, SetWorker, WipeAccount, Write,
     },
+};
+pub(crate) use self::{
+    flush_tallies::add_to_sums,
+    task::{Running, start},
 };
 use crate::{
     Account, AccountChanges, ApiKeyHash, Balances, CancelOutcome, Expired, FaultJob, FaultOutcome, FinishJob,

@@ -9,9 +9,12 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Func, Query},
 };
 
-use super::ledger::{SUM_TYPE, entry_from};
+use super::{
+    ledger::{SUM_TYPE, entry_from},
+    requests::state_from,
+};
 use crate::{
-    JobState, LedgerAudit, Pot, RecordKind, Store, StoreError,
+    LedgerAudit, Pot, RecordKind, Store, StoreError,
     audit::{AuditedJob, Auditor},
     entity::{balance, job, ledger_entry, request, user_record},
 };
@@ -67,10 +70,7 @@ async fn jobs(snapshot: &DatabaseTransaction) -> Result<Vec<(JobId, AuditedJob)>
         .all(snapshot)
         .await?;
     let job = |(id, state, fake)| {
-        let state = JobState::from_repr(state).ok_or_else(|| StoreError::Corrupt {
-            table: "jobs",
-            what: format!("{state} is no state"),
-        })?;
+        let state = state_from(state)?;
         Ok((JobId(id), AuditedJob { state, fake }))
     };
     rows.into_iter().map(job).collect()

@@ -67,7 +67,8 @@ fn request_from(row: &QueryResult) -> Result<StoredRequest, StoreError> {
     })
 }
 
-fn state_from(code: i16) -> Result<JobState, StoreError> {
+/// A job's state as it is stored.
+pub(super) fn state_from(code: i16) -> Result<JobState, StoreError> {
     JobState::from_repr(code).ok_or_else(|| StoreError::Corrupt {
         table: "jobs",
         what: format!("{code} is no state"),
