@@ -25,6 +25,7 @@ mod migration;
 mod reads;
 mod repair;
 mod requests;
+mod safety;
 mod sql;
 mod store;
 mod suspicion;
@@ -39,8 +40,8 @@ pub use accounts::{
 };
 pub use audit::{Drift, LedgerAudit, Promise, UnbalancedEvent};
 pub use belongings::{
-    Collection, CollectionFilter, ListOrder, MessageFilter, Page, PromptFilter, SharedKey, Style,
-    StyleExample, StyleFilter, Team, Validity, WorkerMessage,
+    Collection, CollectionFilter, ListOrder, MessageFilter, Page, SharedKey, Style, StyleExample,
+    StyleFilter, Team, Validity, WorkerMessage,
 };
 pub use blobs::{BlobConfig, BlobError, BlobMethod, BlobUrlError, Blobs, Bucket, BucketNames, S3Config};
 pub use config::{MigrationReport, StoreConfig};
@@ -54,6 +55,7 @@ pub use requests::{
     CancelOutcome, Expired, FaultJob, FaultOutcome, FinishJob, FinishOutcome, JobState, NewJob, NewRequest,
     RequestCreated, StartJobs, StartOutcome, StoredJob, StoredRequest,
 };
+pub use safety::{AddressMark, FilterHits, ProblemCount, ProblemJob, PromptFilter, Rebuke};
 pub use store::Store;
 pub use suspicion::Suspicion;
 pub use tallies::{

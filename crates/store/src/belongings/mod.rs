@@ -1,4 +1,4 @@
-//! What people own beside their workers: teams, shared keys, styles, collections, messages to workers, filters.
+//! What people own beside their workers: teams, shared keys, styles, collections, messages to workers.
 //!
 //! All of it changes rarely and by itself, so it is written with [`Journal::write`](crate::Journal::write) and
 //! read from the database when it is asked for. What moves with every job (a team's totals, a key's budget, a
@@ -8,7 +8,6 @@
 
 mod collections;
 mod messages;
-mod prompt_filters;
 mod shared_keys;
 mod styles;
 mod teams;
@@ -18,7 +17,6 @@ use sea_orm::DbErr;
 pub use self::{
     collections::{Collection, CollectionFilter},
     messages::{MessageFilter, Validity, WorkerMessage},
-    prompt_filters::PromptFilter,
     shared_keys::SharedKey,
     styles::{Style, StyleExample, StyleFilter},
     teams::Team,
@@ -56,7 +54,7 @@ impl Page {
 }
 
 /// A row that cannot be written because another one has its name.
-fn name_taken(name: String) -> impl FnOnce(JournalError) -> JournalError {
+pub(crate) fn name_taken(name: String) -> impl FnOnce(JournalError) -> JournalError {
     move |error| match error {
         JournalError::Database(error) if is_unique_violation(&error) => JournalError::NameTaken(name),
         other => other,
@@ -64,7 +62,7 @@ fn name_taken(name: String) -> impl FnOnce(JournalError) -> JournalError {
 }
 
 /// An insertion that found its row there has done nothing, which is no failure.
-fn unless_there<T>(inserted: Result<T, DbErr>) -> Result<(), DbErr> {
+pub(crate) fn unless_there<T>(inserted: Result<T, DbErr>) -> Result<(), DbErr> {
     match inserted {
         Ok(_) | Err(DbErr::RecordNotInserted) => Ok(()),
         Err(error) => Err(error),

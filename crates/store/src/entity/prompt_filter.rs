@@ -12,6 +12,8 @@ pub struct Model {
     pub description: Option<String>,
     pub replacement: String,
     pub editor: i64,
+    pub hits: i64,
+    pub last_hit: Option<DateTimeUtc>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -8,6 +8,7 @@ mod m0004_webhooks;
 mod m0005_work_stats;
 mod m0006_people;
 mod m0007_prompt_filters;
+mod m0008_safety;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_work_stats::Migration),
             Box::new(m0006_people::Migration),
             Box::new(m0007_prompt_filters::Migration),
+            Box::new(m0008_safety::Migration),
         ]
     }
 }

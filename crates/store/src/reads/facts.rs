@@ -148,17 +148,18 @@ impl Store {
         Ok(())
     }
 
-    /// The passkeys of accounts that are neither flagged nor wiped.
-    pub async fn passkeys(&self) -> Result<Vec<String>, StoreError> {
+    /// The passkeys of accounts that are neither flagged nor wiped, and whose they are.
+    pub async fn passkeys(&self) -> Result<Vec<(String, UserId)>, StoreError> {
         let flagged = crate::Role::Flagged as i32;
-        let keys: Vec<Option<String>> = user::Entity::find()
+        let keys: Vec<(Option<String>, i64)> = user::Entity::find()
             .select_only()
-            .column(user::Column::ProxyPasskey)
+            .columns([user::Column::ProxyPasskey, user::Column::Id])
             .filter(user::Column::ProxyPasskey.is_not_null())
             .filter(user::Column::Roles.into_expr().bit_and(flagged).eq(0))
             .into_tuple()
             .all(self.reader())
             .await?;
-        Ok(keys.into_iter().flatten().collect())
+        let known = |(key, owner): (Option<String>, i64)| Some((key?, UserId(owner)));
+        Ok(keys.into_iter().filter_map(known).collect())
     }
 }

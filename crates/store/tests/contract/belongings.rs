@@ -2,9 +2,9 @@
 
 use muster_protocol::{Kudos, UserId, WorkKind, WorkerId};
 use muster_store::{
-    Collection, CollectionFilter, JournalError, ListOrder, MessageFilter, Page, PromptFilter, SharedKey,
-    SharedKeyTally, Store, Style, StyleExample, StyleFilter, Tallies, Team, TeamTally, Validity,
-    WorkerChanges, WorkerMessage,
+    Collection, CollectionFilter, JournalError, ListOrder, MessageFilter, Page, SharedKey, SharedKeyTally,
+    Store, Style, StyleExample, StyleFilter, Tallies, Team, TeamTally, Validity, WorkerChanges,
+    WorkerMessage,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -22,7 +22,6 @@ on_both_engines!(
     styles_are_listed_and_found,
     collections_hold_styles,
     messages_are_listed,
-    filters_are_kept_once,
 );
 
 const ALL: Page = Page {
@@ -452,57 +451,5 @@ async fn messages_are_listed(db: &TestDb) {
     // Messages to a worker go with it.
     store.journal().delete_worker(id).await.unwrap();
     assert_eq!(listed(None, None, Validity::All, ALL).await, [1]);
-    store.close().await;
-}
-
-async fn filters_are_kept_once(db: &TestDb) {
-    let store = db.open().await;
-    let filter = |regex: &str, filter_type: i16| PromptFilter {
-        id: 0,
-        regex: regex.to_owned(),
-        filter_type,
-        description: Some("about it".to_owned()),
-        replacement: String::new(),
-        editor: UserId(1),
-    };
-    let journal = store.journal();
-    let fight = journal.create_prompt_filter(filter("fight", 20)).await.unwrap();
-    assert_eq!(
-        fight,
-        PromptFilter {
-            id: fight.id,
-            ..filter("fight", 20)
-        }
-    );
-    // The same again is the same one, whoever makes it; of another type it is another one.
-    let again = PromptFilter {
-        editor: UserId(2),
-        ..filter("fight", 20)
-    };
-    assert_eq!(journal.create_prompt_filter(again).await.unwrap(), fight);
-    let other = journal.create_prompt_filter(filter("fight", 10)).await.unwrap();
-    assert_eq!(
-        store.prompt_filters().await.unwrap(),
-        [fight.clone(), other.clone()]
-    );
-
-    let changed = PromptFilter {
-        regex: "brawl".to_owned(),
-        description: None,
-        ..fight.clone()
-    };
-    assert!(journal.change_prompt_filter(changed.clone()).await.unwrap());
-    assert_eq!(store.prompt_filters().await.unwrap(), [changed, other.clone()]);
-    let taken = PromptFilter {
-        filter_type: 20,
-        regex: "brawl".to_owned(),
-        ..other.clone()
-    };
-    let refused = journal.change_prompt_filter(taken).await;
-    assert!(matches!(refused, Err(JournalError::NameTaken(_))), "{refused:?}");
-    assert!(journal.delete_prompt_filter(fight.id).await.unwrap());
-    assert!(!journal.delete_prompt_filter(fight.id).await.unwrap());
-    assert!(!journal.change_prompt_filter(fight).await.unwrap());
-    assert_eq!(store.prompt_filters().await.unwrap(), [other]);
     store.close().await;
 }

@@ -14,6 +14,7 @@ mod poison;
 mod races;
 mod requests;
 mod restart;
+mod safety;
 mod statistics;
 mod support;
 mod webhooks;

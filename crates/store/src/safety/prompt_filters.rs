@@ -1,14 +1,17 @@
 //! What prompts must not contain: regular expressions that moderators write.
 
-use muster_protocol::UserId;
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use muster_protocol::{Timestamp, UserId};
 use sea_orm::{
     ActiveValue::{NotSet, Set, Unchanged},
     ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, IntoActiveModel as _, QueryFilter as _,
-    QueryOrder as _,
+    QueryOrder as _, QuerySelect as _,
+    sea_query::ExprTrait as _,
 };
 
-use super::name_taken;
-use crate::{Journal, JournalError, Store, StoreError, entity::prompt_filter};
+use crate::{Journal, JournalError, Store, StoreError, belongings::name_taken, entity::prompt_filter};
 
 /// A filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +50,38 @@ impl PromptFilter {
             description: self.description.clone(),
             replacement: self.replacement.clone(),
             editor: self.editor.0,
+            hits: 0,
+            last_hit: None,
         }
     }
 }
 
+/// How often a filter has found something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FilterHits {
+    /// Prompts in which it has.
+    pub count: i64,
+    /// When it last has.
+    pub last: Option<Timestamp>,
+}
+
 impl Store {
+    /// How often each filter has found something.
+    pub async fn filter_hits(&self) -> Result<HashMap<i64, FilterHits>, StoreError> {
+        use prompt_filter::Column as C;
+        let rows: Vec<(i64, i64, Option<DateTime<Utc>>)> = prompt_filter::Entity::find()
+            .select_only()
+            .columns([C::Id, C::Hits, C::LastHit])
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        let of_row = |(id, count, last): (i64, i64, Option<DateTime<Utc>>)| {
+            let last = last.map(Timestamp::from);
+            (id, FilterHits { count, last })
+        };
+        Ok(rows.into_iter().map(of_row).collect())
+    }
+
     /// All filters, oldest first.
     pub async fn prompt_filters(&self) -> Result<Vec<PromptFilter>, StoreError> {
         let rows = prompt_filter::Entity::find()
@@ -95,6 +125,8 @@ impl Journal {
                 description: Set(row.description),
                 replacement: Set(row.replacement),
                 editor: Set(row.editor),
+                hits: NotSet,
+                last_hit: NotSet,
             };
             Box::pin(async move {
                 match prompt_filter::Entity::update(changed).exec(tx).await {
@@ -106,6 +138,29 @@ impl Journal {
         })
         .await
         .map_err(name_taken(expression))
+    }
+
+    /// Counts what filters have found.
+    pub async fn count_filter_hits(&self, hits: Vec<(i64, FilterHits)>) -> Result<(), JournalError> {
+        if hits.is_empty() {
+            return Ok(());
+        }
+        self.write(move |tx| {
+            let hits = hits.clone();
+            Box::pin(async move {
+                use prompt_filter::Column as C;
+                for (id, hits) in hits {
+                    prompt_filter::Entity::update_many()
+                        .col_expr(C::Hits, C::Hits.into_expr().add(hits.count))
+                        .col_expr(C::LastHit, hits.last.map(Timestamp::to_datetime).into())
+                        .filter(C::Id.eq(id))
+                        .exec(tx)
+                        .await?;
+                }
+                Ok(())
+            })
+        })
+        .await
     }
 
     /// Deletes a filter; says whether there was one.
