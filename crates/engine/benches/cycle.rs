@@ -84,6 +84,8 @@ async fn start(url: &str, directory: &std::path::Path) -> Engine {
         secret: b"bench".to_vec(),
     };
     let parts = Parts {
+        notifier: Outbound::new(Reach::Public).unwrap(),
+        reputation: None,
         config: EngineConfig {
             test_accounts: true,
             ..EngineConfig::default()
@@ -128,6 +130,7 @@ async fn cycles(engine: &Engine, keys: &[String], count: u32) -> (Duration, Vec<
 
 async fn cycle(engine: &Engine, key: &str, user: u32) {
     let call = Call {
+        proxy: None,
         api_key: Some(key.to_owned()),
         client_agent: "bench:1:local".to_owned(),
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
-use muster_protocol::ReturnCode;
+use muster_protocol::{ReturnCode, UserId};
 use muster_store::{ApiKeyHash, Role};
 
 use crate::{
     Engine, EngineError,
     accounts::{Caller, unknown_key},
+    config::Standing,
     error::Result,
 };
 
@@ -20,6 +21,17 @@ pub struct Call {
     pub client_agent: String,
     /// The address of the client.
     pub address: IpAddr,
+    /// The proxy of a service that the call came through, if it did. Then `address` is what it says.
+    pub proxy: Option<Proxy>,
+}
+
+/// The proxy of a service, which calls for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its own address.
+    pub address: IpAddr,
+    /// The account of the service.
+    pub owner: UserId,
 }
 
 impl Call {
@@ -47,12 +59,19 @@ pub(crate) fn check_not_deleted(caller: &Caller) -> Result<()> {
 }
 
 impl Engine {
-    /// Whether the call comes from somebody whom the horde knows: others who call from the same address
-    /// may be let do more.
+    /// Whether the call comes from somebody whom the horde knows, as the operator says ([`Standing`]): others who call
+    /// from the same address may be let do more.
     pub async fn vouches_for(&self, call: &Call) -> bool {
-        const KNOWN: [Role; 2] = [Role::Education, Role::Service];
-        let caller = self.caller(call).await;
-        caller.is_ok_and(|caller| caller.is_trusted() || KNOWN.iter().any(|role| caller.has(*role)))
+        let Ok(caller) = self.caller(call).await else {
+            return false;
+        };
+        let standings = self.config.raised_limits.iter();
+        standings.copied().any(|standing| match standing {
+            Standing::Trusted => caller.is_trusted(),
+            Standing::Education => caller.has(Role::Education),
+            Standing::Service => caller.has(Role::Service),
+            Standing::Supporter => self.is_patron(&caller),
+        })
     }
 
     /// The account behind the call.

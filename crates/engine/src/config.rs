@@ -1,11 +1,24 @@
 //! [`EngineConfig`]: the horde's house rules.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use muster_kudos::income::{BridgeMultipliers, BridgeVersion, KnownBridge};
 use muster_protocol::{BUNDLED_WORKER, Kudos, UserId};
 
 use crate::accounts::Supporter;
+
+/// What an account can be to the horde.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is trusted.
+    Trusted,
+    /// It belongs to a school.
+    Education,
+    /// It is a service that calls for others.
+    Service,
+    /// It supports the horde.
+    Supporter,
+}
 
 /// The horde's house rules. `Default` is what a new private horde wants.
 #[derive(Clone, Debug)]
@@ -28,10 +41,20 @@ pub struct EngineConfig {
     pub paused_notice_webhook: Option<String>,
     /// How long a list of the workers that are online is used.
     pub worker_list_lifetime: Duration,
-    /// No new image or text requests.
+    /// Where it is told that somebody causes problems: an address that takes Discord's notices.
+    pub problem_notice_webhook: Option<String>,
+    /// No new requests, from the start on.
     pub maintenance: bool,
-    /// No new workers, except of accounts that were invited to run more than they do.
+    /// No new workers, except of accounts that were invited to run more than they do, from the start on.
     pub invite_only: bool,
+    /// The horde defends itself against an attack, from the start on.
+    pub raid: bool,
+    /// Addresses of services, which many people share: they are blocked for less long.
+    pub service_addresses: Vec<IpAddr>,
+    /// Whose addresses may call more often.
+    pub raised_limits: Vec<Standing>,
+    /// Keep prompts that filters refused, for moderators to look at.
+    pub keep_refused_prompts: bool,
     /// Allow `POST /api/v2/dev/test-user`.
     pub test_accounts: bool,
     /// Requests that name workers only go to workers that prioritise the requester, at a token
@@ -59,9 +82,14 @@ impl Default for EngineConfig {
             trust_threshold: None,
             supporters: Vec::new(),
             paused_notice_webhook: None,
+            problem_notice_webhook: None,
             worker_list_lifetime: Duration::from_secs(1),
             maintenance: false,
             invite_only: false,
+            raid: false,
+            service_addresses: Vec::new(),
+            raised_limits: vec![Standing::Trusted, Standing::Education, Standing::Service],
+            keep_refused_prompts: true,
             test_accounts: false,
             matched_targeting: false,
             upfront_for_named_workers: false,

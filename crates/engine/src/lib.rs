@@ -10,6 +10,7 @@
 //! | `image`, `text`, `alchemy` | one for each kind of work: submit a request, follow it, cancel it; pop jobs, submit results |
 //! | `requests`, `jobs` | what the kinds have in common in that, told apart by `work` |
 //! | `workers` | register and check in workers, change and look at them |
+//! | `filters`, `addresses`, `modes`, `problems` | what protects the horde |
 //! | `messages`, `teams`, `shared_keys`, `styles` | what people own and others see |
 //! | `webhooks` | announce results |
 //! | `duties` | what happens without anyone asking: expiry, time-outs, pruning |
@@ -21,6 +22,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod accounts;
+mod addresses;
 mod alchemy;
 mod call;
 mod clock;
@@ -35,11 +37,13 @@ mod kudos;
 mod live;
 mod messages;
 mod models;
+mod modes;
 pub mod names;
 mod notices;
 mod operator;
 pub mod outbound;
 mod pictures;
+mod problems;
 mod profanity;
 mod requests;
 mod restore;
@@ -72,12 +76,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     accounts::{AccountCache, Passkeys},
+    addresses::{Blocks, ProxyReports, Reputation},
     filters::Filters,
     kudos::RecentTransfers,
     messages::Messages,
     models::Facts,
+    modes::Modes,
     outbound::Outbound,
     pictures::Studio,
+    problems::ProblemNotices,
     statistics::Statistics,
     webhooks::WebhookQueue,
     work::{Desk, Work as _, for_each_kind},
@@ -85,9 +92,10 @@ use crate::{
 };
 pub use crate::{
     accounts::{FirstStart, NewKey, Supporter},
-    call::Call,
+    addresses::{ReputationService, WhenUnknown},
+    call::{Call, Proxy},
     clock::{Clock, ManualClock, SystemClock},
-    config::EngineConfig,
+    config::{EngineConfig, Standing},
     error::{EngineError, Refusal, Result},
     filters::FilterQuery,
     image::RatingService,
@@ -116,6 +124,7 @@ pub struct Inner {
     models: RwLock<Facts>,
     pricing: ImagePricing,
     outbound: Outbound,
+    notifier: Outbound,
     ratings: Option<RatingService>,
     studio: Studio,
     accounts: AccountCache,
@@ -125,6 +134,13 @@ pub struct Inner {
     messages: Messages,
     recent_transfers: RecentTransfers,
     filters: Filters,
+    blocks: Blocks,
+    proxy_reports: ProxyReports,
+    problem_notices: ProblemNotices,
+    reputation: Reputation,
+    modes: Modes,
+    /// Held while modes are switched.
+    switching: tokio::sync::Mutex<()>,
     statistics: Statistics,
     rng: Mutex<StdRng>,
     image: Desk<Image>,
@@ -166,8 +182,12 @@ pub struct Parts {
     pub pricing: ImagePricing,
     /// Calls to addresses that strangers name.
     pub outbound: Outbound,
+    /// Calls to addresses that the operator names.
+    pub notifier: Outbound,
     /// Where ratings of pictures go, if they go anywhere.
     pub ratings: Option<RatingService>,
+    /// Who tells hidden addresses from others, if somebody does.
+    pub reputation: Option<ReputationService>,
 }
 
 impl Engine {
@@ -186,7 +206,9 @@ impl Engine {
             text_models,
             pricing,
             outbound,
+            notifier,
             ratings,
+            reputation,
         } = parts;
         let facts = Facts {
             image: Arc::new(models),
@@ -204,6 +226,12 @@ impl Engine {
             messages: Messages::default(),
             recent_transfers: RecentTransfers::default(),
             filters: Filters::default(),
+            blocks: Blocks::default(),
+            proxy_reports: ProxyReports::default(),
+            problem_notices: ProblemNotices::default(),
+            reputation: Reputation::new(reputation),
+            modes: Modes::new(&config),
+            switching: tokio::sync::Mutex::default(),
             workers: Registry::new(workers),
             statistics: Statistics::default(),
             rng: Mutex::new(StdRng::from_seed(seed)),
@@ -221,6 +249,7 @@ impl Engine {
             models: RwLock::new(facts),
             pricing,
             outbound,
+            notifier,
             ratings,
             studio: Studio::new(),
         }));
@@ -234,13 +263,15 @@ impl Engine {
         engine.read_passkeys().await?;
         engine.read_messages().await?;
         engine.refresh_filters().await?;
+        engine.read_blocks().await?;
+        engine.read_modes().await?;
         engine.restore_statistics().await?;
         engine.restore_webhooks().await?;
         let restored = engine.restore().await?;
         if restored > 0 {
             tracing::info!(requests = restored, "the board is loaded");
         }
-        if engine.config.maintenance {
+        if engine.modes.now().maintenance {
             let stopped = engine.stop_waiting_requests().await?;
             tracing::info!(
                 requests = stopped,

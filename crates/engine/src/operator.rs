@@ -2,7 +2,8 @@
 //! checked here; what nobody may have, like a name that is taken, is refused all the same.
 
 use muster_protocol::{
-    Body as _, Kudos, ModifyUserInput, ModifyWorkerInput, PutNewFilter, ReturnCode, UserId, WorkerId,
+    Body as _, HordeModes, Kudos, ModifyUserInput, ModifyWorkerInput, PutNewFilter, ReturnCode, UserId,
+    WorkerId,
 };
 use muster_store::{AccountChanges, ApiKeyHash, Role, Roles};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,6 @@ use crate::{
     Engine, EngineError,
     accounts::{Caller, unknown_user},
     error::Result,
-    filters::FilterQuery,
     workers::unknown_worker,
 };
 
@@ -108,6 +108,27 @@ pub enum AdminCommand {
         /// How many movements at most.
         limit: i64,
     },
+    /// The modes of the horde.
+    ModesShow,
+    /// Switches modes, as `PUT /status/modes` does.
+    ModesSet {
+        /// The body.
+        modes: HordeModes,
+    },
+    /// The networks that are blocked.
+    BlockList,
+    /// Blocks an address or a network.
+    BlockAdd {
+        /// It, in CIDR notation.
+        address: String,
+        /// For how many hours.
+        hours: i64,
+    },
+    /// Lets an address or a network in again.
+    BlockRemove {
+        /// It, in CIDR notation.
+        address: String,
+    },
     /// All prompt filters.
     FilterList,
     /// Makes a filter, as `PUT /filters` does.
@@ -202,7 +223,17 @@ impl Engine {
                 let target = self.named_user(&user).await?;
                 Ok(shown(&self.history_of(target.id(), before, Some(limit)).await?))
             }
-            AdminCommand::FilterList => Ok(shown(&self.listed_filters(&FilterQuery::default()).await?)),
+            AdminCommand::ModesShow => Ok(shown(&self.all_modes())),
+            AdminCommand::ModesSet { modes } => {
+                self.switch_modes_as_operator(modes).await?;
+                Ok(shown(&self.all_modes()))
+            }
+            AdminCommand::BlockList => Ok(shown(&self.listed_networks())),
+            AdminCommand::BlockAdd { address, hours } => {
+                Ok(shown(&self.block_as_operator(&address, hours).await?))
+            }
+            AdminCommand::BlockRemove { address } => Ok(shown(&self.unblock_as_operator(&address).await?)),
+            AdminCommand::FilterList => self.counted_filters().await,
             AdminCommand::FilterAdd { filter } => {
                 let filter = PutNewFilter::parse(filter).map_err(EngineError::Invalid)?;
                 Ok(shown(&self.make_filter(UserId::ADMIN, filter).await?))

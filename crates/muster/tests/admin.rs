@@ -354,7 +354,10 @@ fn filters_are_looked_after() {
         "id": "1", "regex": "fight|brawl", "filter_type": 20, "description": "no fights", "replacement": "", "user": "admin#1"
     });
     assert_eq!(made, expected);
-    assert_eq!(admin(data, &["filter", "list"]), json!([expected]));
+    let mut counted = expected.clone();
+    counted["hits"] = 0.into();
+    counted["last_hit"] = Value::Null;
+    assert_eq!(admin(data, &["filter", "list"]), json!([counted]));
     assert_eq!(
         admin(data, &["filter", "try", "a Brawl"]),
         json!({"suspicion": "1", "matches": ["Brawl"]})
@@ -365,4 +368,28 @@ fn filters_are_looked_after() {
     assert_eq!(admin(data, &["filter", "remove", "1"]), json!({"message": "OK"}));
     assert!(refused(data, &["filter", "remove", "1"]).contains("no filter"));
     assert_eq!(admin(data, &["filter", "list"]), json!([]));
+}
+
+#[test]
+fn addresses_are_blocked_and_modes_switched() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let mut server = Running::serve(data, &[]);
+    let ok = json!({"message": "OK"});
+    assert_eq!(
+        admin(data, &["block", "add", "198.51.100.0/24", "--hours", "2"]),
+        ok
+    );
+    let blocks = admin(data, &["block", "list"]);
+    assert_eq!(blocks[0]["ipaddr"], "198.51.100.0/24");
+    assert!(refused(data, &["block", "add", "198.51.100.1/24"]).contains("no IP address"));
+    assert_eq!(admin(data, &["block", "remove", "198.51.100.0/24"]), ok);
+    assert_eq!(admin(data, &["block", "list"]), json!([]));
+
+    let modes = |raid| json!({"maintenance_mode": false, "invite_only_mode": false, "raid_mode": raid});
+    assert_eq!(admin(data, &["mode", "on", "raid"]), modes(true));
+    assert_eq!(admin(data, &["mode", "show"]), modes(true));
+    server.stop();
+    assert_eq!(admin(data, &["mode", "show"]), modes(true), "it is remembered");
+    assert_eq!(admin(data, &["mode", "off", "raid"]), modes(false));
 }

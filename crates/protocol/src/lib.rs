@@ -15,6 +15,7 @@ pub mod image;
 mod kudos;
 mod ledger;
 mod modify_user;
+mod operations;
 mod rc;
 mod schema;
 mod shared_key;
@@ -36,10 +37,11 @@ pub use ids::{JobId, RequestId, UserId, WorkKind, WorkerId};
 pub use kudos::Kudos;
 pub use ledger::{KudosAwarded, KudosGift, KudosHistory, KudosMovement, KudosTransferred};
 pub use modify_user::{ModifyUser, ModifyUserInput};
+pub use operations::{AddTimeoutIpInput, AddWorkerTimeout, DeleteTimeoutIpInput, IpTimeout};
 pub use rc::ReturnCode;
 pub use schema::{Body, request_schemas};
 pub use shared_key::{SharedKeyDetails, SharedKeyInput};
-pub use status::{Heartbeat, TestUser, TestUserInput};
+pub use status::{Heartbeat, HordeModes, TestUser, TestUserInput};
 pub use style::{
     CollectionDetails, CollectionInput, ExampleInput, ExamplePatch, ImageStyleInput, ImageStyleParams,
     ImageStylePatch, StyleDetails, StyleExampleDetails, StyleInCollection, StyleModify, TextStyleInput,

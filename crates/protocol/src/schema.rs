@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::{
-    CollectionInput, CreateTeamInput, ExampleInput, ExamplePatch, ImageStyleInput, ImageStylePatch,
-    ModifyTeamInput, ModifyUserInput, ModifyWorkerInput, PatchExistingFilter, PutNewFilter,
-    RequestValidationError, TestUserInput, TextStyleInput, TextStylePatch, WorkerMessageInput, alchemy,
-    image, text,
+    AddTimeoutIpInput, AddWorkerTimeout, CollectionInput, CreateTeamInput, DeleteTimeoutIpInput,
+    ExampleInput, ExamplePatch, ImageStyleInput, ImageStylePatch, ModifyTeamInput, ModifyUserInput,
+    ModifyWorkerInput, PatchExistingFilter, PutNewFilter, RequestValidationError, TestUserInput,
+    TextStyleInput, TextStylePatch, WorkerMessageInput, alchemy, image, text,
 };
 
 /// A request body that is checked against its published schema before it is read.
@@ -88,6 +88,9 @@ bodies!(
     CollectionInput,
     PutNewFilter,
     PatchExistingFilter,
+    AddTimeoutIpInput,
+    DeleteTimeoutIpInput,
+    AddWorkerTimeout,
 );
 
 /// The schema of a body together with all that it refers to, by name, as it is published and

@@ -13,6 +13,22 @@ pub struct Heartbeat {
     pub version: String,
 }
 
+/// The modes of the horde; those that are absent are not told, or not switched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[allow(clippy::struct_field_names)] // the names are the contract
+pub struct HordeModes {
+    /// No new requests; what waits is stopped, and jobs in progress are finished.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintenance_mode: Option<bool>,
+    /// New workers only of accounts that were invited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invite_only_mode: Option<bool>,
+    /// The horde is under attack: strangers may do less, and are told less. For moderators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raid_mode: Option<bool>,
+}
+
 /// The body of `POST /dev/test-user`. Every member is optional.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TestUserInput {

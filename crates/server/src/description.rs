@@ -9,10 +9,10 @@ use axum::{
 };
 use bytes::Bytes;
 use muster_protocol::{
-    CollectionInput, CreateTeamInput, ExampleInput, ExamplePatch, ImageStyleInput, ImageStylePatch,
-    ModifyTeamInput, ModifyUserInput, ModifyWorkerInput, PatchExistingFilter, PutNewFilter, RequestError,
-    RequestValidationError, TextStyleInput, TextStylePatch, WorkerMessageInput, alchemy, image,
-    request_schemas, text,
+    AddTimeoutIpInput, AddWorkerTimeout, CollectionInput, CreateTeamInput, DeleteTimeoutIpInput,
+    ExampleInput, ExamplePatch, ImageStyleInput, ImageStylePatch, ModifyTeamInput, ModifyUserInput,
+    ModifyWorkerInput, PatchExistingFilter, PutNewFilter, RequestError, RequestValidationError,
+    TextStyleInput, TextStylePatch, WorkerMessageInput, alchemy, image, request_schemas, text,
 };
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
@@ -68,6 +68,14 @@ const API_VERSION: &str = "2.5";
         routes::filters::get,
         routes::filters::patch,
         routes::filters::delete,
+        routes::operations::list,
+        routes::operations::post,
+        routes::operations::delete,
+        routes::operations::get,
+        routes::operations::block_worker,
+        routes::operations::unblock_worker,
+        routes::status::modes,
+        routes::status::put_modes,
         routes::kudos::transfer,
         routes::kudos::award,
         routes::kudos::history,
@@ -165,6 +173,9 @@ fn enforced() -> Map<String, Value> {
     schemas.extend(request_schemas::<CollectionInput>());
     schemas.extend(request_schemas::<PutNewFilter>());
     schemas.extend(request_schemas::<PatchExistingFilter>());
+    schemas.extend(request_schemas::<AddTimeoutIpInput>());
+    schemas.extend(request_schemas::<DeleteTimeoutIpInput>());
+    schemas.extend(request_schemas::<AddWorkerTimeout>());
     schemas
 }
 

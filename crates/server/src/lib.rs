@@ -20,6 +20,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use axum::{Router, serve::ListenerExt as _};
 use muster_engine::Engine;
+use muster_protocol::UserId;
 use tokio::net::TcpListener;
 
 pub use crate::about::About;
@@ -58,14 +59,16 @@ pub(crate) struct AppState {
 struct KnownPasskeys(Engine);
 
 impl Passkeys for KnownPasskeys {
-    fn accepts(&self, passkey: &str) -> bool {
-        self.0.accepts_passkey(passkey)
+    fn owner(&self, passkey: &str) -> Option<UserId> {
+        self.0.owner_of_passkey(passkey)
     }
 }
 
 /// All routes of the server with the conventions around them.
 pub fn router(engine: Engine, config: &ServerConfig) -> Router {
-    let privileged = Arc::new(PrivilegedAddresses::default());
+    let privileged = Arc::new(PrivilegedAddresses::new(
+        engine.config().service_addresses.iter().copied(),
+    ));
     let limiter = if config.rate_limits {
         let clock = engine.clone();
         RateLimiter::new(MemoryStore::default(), Arc::clone(&privileged), move || {

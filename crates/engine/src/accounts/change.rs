@@ -243,8 +243,7 @@ impl Changing<'_> {
         {
             return Ok(());
         }
-        let message = "Only the horde's administrators may change this.";
-        Err(EngineError::refused(ReturnCode::NotAdmin, message))
+        Err(not_administrator())
     }
 
     fn as_moderator(&self) -> Result<()> {
@@ -498,6 +497,12 @@ impl Changing<'_> {
         }
         Ok(())
     }
+}
+
+/// The refusal of what only administrators may do.
+pub(crate) fn not_administrator() -> EngineError {
+    let message = "Only the horde's administrators may change this.";
+    EngineError::refused(ReturnCode::NotAdmin, message)
 }
 
 /// The refusal of what only moderators may do.

@@ -1,19 +1,20 @@
 //! The passkeys with which the proxies of services name whom they speak for.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
+use muster_protocol::UserId;
 use parking_lot::RwLock;
 
 use crate::{Engine, error::Result};
 
 /// The passkeys of accounts in good standing, in memory: they are looked at with every call that carries one.
 #[derive(Debug, Default)]
-pub(crate) struct Passkeys(RwLock<HashSet<String>>);
+pub(crate) struct Passkeys(RwLock<HashMap<String, UserId>>);
 
 impl Engine {
-    /// Whether a passkey belongs to an account in good standing.
-    pub fn accepts_passkey(&self, passkey: &str) -> bool {
-        self.passkeys.0.read().contains(passkey)
+    /// Whose passkey it is, if the account is in good standing.
+    pub fn owner_of_passkey(&self, passkey: &str) -> Option<UserId> {
+        self.passkeys.0.read().get(passkey).copied()
     }
 
     /// Looks up which passkeys there are.

@@ -1,5 +1,7 @@
 //! How accounts come to be: registration, and test accounts for automated tests.
 
+use std::net::IpAddr;
+
 use muster_protocol::{Kudos, ReturnCode, TestUser, TestUserInput};
 use muster_store::{AccountChanges, ApiKeyHash, NewAccount, Role, Roles, SetBalance, Suspicion};
 use uuid::Uuid;
@@ -22,6 +24,19 @@ pub struct NewKey {
 }
 
 impl Engine {
+    /// Registers a pseudonymous account for a caller from somewhere.
+    ///
+    /// # Errors
+    /// `TimeoutIP` for a blocked address, `Forbidden` in a raid, and as [`Engine::register`].
+    pub async fn register_from(&self, address: IpAddr, name: &str) -> Result<NewKey> {
+        self.check_not_blocked(address)?;
+        if self.modes.now().raid {
+            let message = "Accounts cannot be made without a log-in at the moment.";
+            return Err(EngineError::refused(ReturnCode::Forbidden, message));
+        }
+        self.register(name).await
+    }
+
     /// Registers a pseudonymous account: the key is its only credential.
     ///
     /// The name is cut to 30 characters and cleaned. Whoever sends a longer one is remembered for it.

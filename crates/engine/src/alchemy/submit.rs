@@ -42,6 +42,7 @@ impl Engine {
         let caller = self.caller(call).await?;
         let count = Part::try_from(input.forms.len()).map_or(u32::MAX, u32::from);
         let _claim = self.claim_slots::<Alchemy>(&caller, &[], count)?;
+        self.check_requester_address(call, &caller).await?;
         let id = self.new_request_id();
         let (source, tiles) = self.keep_source(id, source).await?;
         let kept = source == Source::Kept;

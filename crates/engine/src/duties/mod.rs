@@ -24,6 +24,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// How often old pictures are looked for, and how old they are then. Their requests are gone long before.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(5);
 const OBJECT_LIFETIME: Duration = Duration::from_hours(2);
+/// How long refused prompts are kept.
+const PROMPT_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// Requests that one change forgets at most.
 const EXPIRY_BATCH: usize = 500;
 
@@ -53,7 +55,11 @@ impl Engine {
                 pruned = now;
                 report("pruning", self.prune(now).await);
                 self.messages.forget_expired(now);
+                report("writing what filters found", self.flush_filter_hits().await);
                 report("reading filters", self.refresh_filters().await);
+                report("reading blocks", self.refresh_blocks(now).await);
+                report("reading modes", self.read_modes().await);
+                report("pruning censored jobs", self.prune_problems(now).await);
             }
             if now.since(paid) >= PAYDAY_INTERVAL {
                 paid = now;
@@ -65,6 +71,7 @@ impl Engine {
             }
         }
         report("writing check-ins", self.flush_check_ins().await);
+        report("writing what filters found", self.flush_filter_hits().await);
         if let Some(sweep) = sweep {
             sweep.abort();
         }
@@ -125,14 +132,19 @@ impl Engine {
         Ok(self.store.journal().check_in_workers(check_ins).await?)
     }
 
-    /// Deletes results and source images that nobody asks for any more. Lists whole buckets, so it runs
+    /// Deletes results and source images that nobody asks for any more, and old refused prompts. Lists whole buckets, so it runs
     /// beside the other duties.
     async fn sweep_objects(self, now: Timestamp) {
-        for bucket in [Bucket::Transient, Bucket::Source] {
-            match self.blobs.prune(bucket, now - OBJECT_LIFETIME).await {
+        let buckets = [
+            (Bucket::Transient, OBJECT_LIFETIME),
+            (Bucket::Source, OBJECT_LIFETIME),
+            (Bucket::Prompts, PROMPT_LIFETIME),
+        ];
+        for (bucket, lifetime) in buckets {
+            match self.blobs.prune(bucket, now - lifetime).await {
                 Ok(0) => {}
-                Ok(pruned) => tracing::info!(pruned, bucket = bucket.as_ref(), "old pictures were deleted"),
-                Err(error) => tracing::error!(%error, "old pictures could not be deleted; it is tried again"),
+                Ok(pruned) => tracing::info!(pruned, bucket = bucket.as_ref(), "old objects were deleted"),
+                Err(error) => tracing::error!(%error, "old objects could not be deleted; it is tried again"),
             }
         }
     }

@@ -2,14 +2,15 @@
 
 use muster_protocol::{
     FilterDetails, FilterPromptSuspicion, FilterRegex, PatchExistingFilter, PutNewFilter,
-    RequestValidationError, ReturnCode, SimpleResponse, UserId,
+    RequestValidationError, ReturnCode, SimpleResponse, Timestamp, UserId,
 };
-use muster_store::{JournalError, PromptFilter, Role};
+use muster_store::{JournalError, PromptFilter};
+
+use serde_json::Value;
 
 use super::rules::{TYPES, compile};
 use crate::{
     Call, Engine, EngineError,
-    accounts::{Caller, not_moderator},
     error::Result,
     requests::{has_nul, nul_refusal},
 };
@@ -27,20 +28,12 @@ pub struct FilterQuery {
 }
 
 impl Engine {
-    async fn filter_keeper(&self, call: &Call) -> Result<Caller> {
-        let caller = self.identify(call).await?;
-        if !caller.has(Role::Moderator) {
-            return Err(not_moderator());
-        }
-        Ok(caller)
-    }
-
     /// The filters, oldest first.
     ///
     /// # Errors
     /// No or an unknown key, `NotModerator`.
     pub async fn filters(&self, call: &Call, query: &FilterQuery) -> Result<Vec<FilterDetails>> {
-        self.filter_keeper(call).await?;
+        self.moderator(call).await?;
         self.listed_filters(query).await
     }
 
@@ -58,12 +51,28 @@ impl Engine {
         Ok(listed)
     }
 
+    /// All filters with how often they have found something, for the operator.
+    pub(crate) async fn counted_filters(&self) -> Result<Value> {
+        self.flush_filter_hits().await?;
+        let hits = self.store.filter_hits().await?;
+        let mut counted = Vec::new();
+        for filter in self.store.prompt_filters().await? {
+            let hits = hits.get(&filter.id).copied().unwrap_or_default();
+            let details = self.filter_details(filter).await?;
+            let mut shown = serde_json::to_value(details).expect("details are plain data");
+            shown["hits"] = hits.count.into();
+            shown["last_hit"] = hits.last.map(Timestamp::to_rfc3339).into();
+            counted.push(shown);
+        }
+        Ok(counted.into())
+    }
+
     /// Makes a filter, or answers the one that is the same.
     ///
     /// # Errors
     /// No or an unknown key, `NotModerator`, `BadRequest` for an expression that cannot be used.
     pub async fn create_filter(&self, call: &Call, input: PutNewFilter) -> Result<FilterDetails> {
-        let editor = self.filter_keeper(call).await?;
+        let editor = self.moderator(call).await?;
         self.make_filter(editor.id(), input).await
     }
 
@@ -88,14 +97,14 @@ impl Engine {
     /// # Errors
     /// No or an unknown key, `NotModerator`.
     pub async fn check_prompt(&self, call: &Call, prompt: &str, only: i64) -> Result<FilterPromptSuspicion> {
-        self.filter_keeper(call).await?;
+        self.moderator(call).await?;
         Ok(self.try_prompt(prompt, only))
     }
 
     /// The same, for the operator.
     pub(crate) fn try_prompt(&self, prompt: &str, only: i64) -> FilterPromptSuspicion {
         let only = (only != 0).then(|| i16::try_from(only).unwrap_or(i16::MAX));
-        let found = self.filters.rules().score(prompt, only);
+        let found = self.filters.rules().score(prompt, only, None);
         FilterPromptSuspicion {
             suspicion: found.score.to_string(),
             matches: found.matches,
@@ -107,7 +116,7 @@ impl Engine {
     /// # Errors
     /// No or an unknown key, `NotModerator`.
     pub async fn filter_expressions(&self, call: &Call, only: i64) -> Result<Vec<FilterRegex>> {
-        self.filter_keeper(call).await?;
+        self.moderator(call).await?;
         let rules = self.filters.rules();
         let kinds = TYPES
             .into_iter()
@@ -126,7 +135,7 @@ impl Engine {
     /// No or an unknown key, `NotModerator`, `FilterNotFound`.
     pub async fn filter(&self, call: &Call, id: &str) -> Result<FilterDetails> {
         let id = number(id)?;
-        self.filter_keeper(call).await?;
+        self.moderator(call).await?;
         let filter = self.stored_filter(id).await?;
         self.filter_details(filter).await
     }
@@ -141,7 +150,7 @@ impl Engine {
         id: &str,
         input: PatchExistingFilter,
     ) -> Result<FilterDetails> {
-        let editor = self.filter_keeper(call).await?;
+        let editor = self.moderator(call).await?;
         let filter = self.stored_filter(number(id)?).await?;
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let (regex, description) = (given(input.regex), given(input.description));
@@ -178,7 +187,7 @@ impl Engine {
     /// # Errors
     /// No or an unknown key, `NotModerator`, `FilterNotFound`.
     pub async fn delete_filter(&self, call: &Call, id: &str) -> Result<SimpleResponse> {
-        self.filter_keeper(call).await?;
+        self.moderator(call).await?;
         self.remove_filter(id).await
     }
 

@@ -17,18 +17,23 @@ use parking_lot::RwLock;
 
 pub(crate) use check::Screening;
 pub use manage::FilterQuery;
-use rules::Rules;
+use rules::{Rules, Tally};
 
 use crate::{Engine, error::Result};
 
 /// The filters as they are at the moment, compiled once.
 #[derive(Debug, Default)]
-pub(crate) struct Filters(RwLock<Arc<Rules>>);
+pub(crate) struct Filters {
+    rules: RwLock<Arc<Rules>>,
+    tally: Arc<Tally>,
+    /// Held while they are read and compiled, so that nobody puts older ones in the place of newer ones.
+    refreshing: tokio::sync::Mutex<()>,
+}
 
 impl Filters {
     /// The rules as they are now; a check that has begun keeps those that it began with.
     pub(crate) fn rules(&self) -> Arc<Rules> {
-        Arc::clone(&self.0.read())
+        Arc::clone(&self.rules.read())
     }
 }
 
@@ -39,14 +44,25 @@ impl Engine {
     /// # Errors
     /// The database failed; the rules stay as they are.
     pub(crate) async fn refresh_filters(&self) -> Result<()> {
+        let _turn = self.filters.refreshing.lock().await;
         let filters = self.store.prompt_filters().await?;
         if self.filters.rules().are_of(&filters) {
             return Ok(());
         }
-        let compiled = tokio::task::spawn_blocking(move || Rules::compile(filters))
+        let tally = Arc::clone(&self.filters.tally);
+        let compiled = tokio::task::spawn_blocking(move || Rules::compile(filters, tally))
             .await
             .map_err(|_| crate::EngineError::Stopping)?;
-        *self.filters.0.write() = Arc::new(compiled);
+        *self.filters.rules.write() = Arc::new(compiled);
         Ok(())
+    }
+
+    /// Writes down what filters have found.
+    ///
+    /// # Errors
+    /// The database failed; what was counted is lost.
+    pub(crate) async fn flush_filter_hits(&self) -> Result<()> {
+        let hits = self.filters.tally.take();
+        Ok(self.store.journal().count_filter_hits(hits).await?)
     }
 }

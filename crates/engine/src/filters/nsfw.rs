@@ -44,7 +44,7 @@ pub(super) fn objects(rules: &Rules, prompt: &str, models: &[String]) -> bool {
         regex
             .find_iter(&plain)
             .any(|found| !(tagged && is_tag(&plain, found.start(), found.as_str())))
-    }) || rules.score(prompt, Some(CONTEXT)).score > 0
+    }) || rules.score(prompt, Some(CONTEXT), None).score > 0
 }
 
 /// The prompt with everything replaced that the guard objects to, after the filters have replaced what they find, unless

@@ -3,9 +3,10 @@
 //! Expressions are those of the `regex` crate, whose time is linear in the prompt, whatever moderators write. All of one
 //! type are one machine, so that a prompt is read once for each type, not once for each filter.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use muster_store::PromptFilter;
+use muster_protocol::Timestamp;
+use muster_store::{FilterHits, PromptFilter};
 use parking_lot::Mutex;
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
@@ -54,14 +55,33 @@ struct OneType {
     ids: Vec<i64>,
 }
 
+/// What filters have found and nobody has written down yet.
+#[derive(Debug, Default)]
+pub(super) struct Tally(Mutex<HashMap<i64, FilterHits>>);
+
+impl Tally {
+    fn count(&self, filter: i64, now: Timestamp) {
+        let mut hits = self.0.lock();
+        let hits = hits.entry(filter).or_default();
+        hits.count += 1;
+        hits.last = Some(now);
+    }
+
+    /// Takes what was counted.
+    pub(super) fn take(&self) -> Vec<(i64, FilterHits)> {
+        let mut hits: Vec<_> = std::mem::take(&mut *self.0.lock()).into_iter().collect();
+        hits.sort_unstable_by_key(|(filter, _)| *filter);
+        hits
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     filters: Vec<PromptFilter>,
     types: HashMap<i16, OneType>,
     replacements: Vec<(Regex, String)>,
-    /// How often each filter has found something.
-    hits: Mutex<HashMap<i64, u64>>,
+    tally: Arc<Tally>,
 }
 
 /// Compiles one expression as it is used here.
@@ -123,8 +143,8 @@ impl OneType {
 }
 
 impl Rules {
-    /// Compiles all filters.
-    pub(super) fn compile(filters: Vec<PromptFilter>) -> Self {
+    /// Compiles all filters. What they find is counted in `tally`.
+    pub(super) fn compile(filters: Vec<PromptFilter>, tally: Arc<Tally>) -> Self {
         let mut types = HashMap::new();
         for kind in TYPES {
             let of_type: Vec<&PromptFilter> = filters
@@ -141,10 +161,10 @@ impl Rules {
             .filter_map(|filter| Some((compile(&filter.regex).ok()?, filter.replacement.clone())))
             .collect();
         Self {
+            filters,
             types,
             replacements,
-            filters,
-            hits: Mutex::default(),
+            tally,
         }
     }
 
@@ -158,14 +178,9 @@ impl Rules {
         self.types.get(&kind).map(|one| one.source.as_str())
     }
 
-    /// How often each filter has found something since the filters changed.
-    #[cfg(test)]
-    pub(super) fn hits(&self) -> HashMap<i64, u64> {
-        self.hits.lock().clone()
-    }
-
-    /// How much is found in the wanted part of a prompt. `only`: by the filters of one type.
-    pub(crate) fn score(&self, prompt: &str, only: Option<i16>) -> Suspicion {
+    /// How much is found in the wanted part of a prompt. `only`: by the filters of one type. With `counted`, which is
+    /// now, what each filter finds is counted.
+    pub(crate) fn score(&self, prompt: &str, only: Option<i16>, counted: Option<Timestamp>) -> Suspicion {
         let (wanted, _) = split(prompt);
         // Where there are no filters, there is nothing to read for them.
         let plain = if self.types.is_empty() {
@@ -178,7 +193,7 @@ impl Rules {
         for group in groups {
             let kinds = group.iter().filter(|kind| only.is_none_or(|only| only == **kind));
             for kind in kinds {
-                let found = self.find(*kind, wanted, &plain);
+                let found = self.find(*kind, wanted, &plain, counted);
                 if !found.is_empty() {
                     suspicion.score += 1;
                     suspicion.matches.extend(found);
@@ -190,7 +205,7 @@ impl Rules {
     }
 
     /// What the filters of a type find: telling emoji, or else the first of what they look for.
-    fn find(&self, kind: i16, wanted: &str, plain: &str) -> Vec<String> {
+    fn find(&self, kind: i16, wanted: &str, plain: &str, counted: Option<Timestamp>) -> Vec<String> {
         if kind == CONTEXT {
             let emoji = emoji::telling(wanted);
             if !emoji.is_empty() {
@@ -203,9 +218,10 @@ impl Rules {
         let Some(found) = rules.all.find(plain) else {
             return Vec::new();
         };
-        let mut hits = self.hits.lock();
-        for index in rules.each.matches(plain) {
-            *hits.entry(rules.ids[index]).or_default() += 1;
+        if let Some(now) = counted {
+            for index in rules.each.matches(plain) {
+                self.tally.count(rules.ids[index], now);
+            }
         }
         vec![found.as_str().to_owned()]
     }
@@ -249,13 +265,16 @@ mod tests {
     }
 
     fn rules() -> Rules {
-        Rules::compile(vec![
-            filter(1, 10, r"\bkit(ten)?s?\b", "cat"),
-            filter(2, 10, "pup", ""),
-            filter(3, 11, "cub", ""),
-            filter(4, 20, "fight|brawl", ""),
-            filter(5, 15, "house", ""),
-        ])
+        Rules::compile(
+            vec![
+                filter(1, 10, r"\bkit(ten)?s?\b", "cat"),
+                filter(2, 10, "pup", ""),
+                filter(3, 11, "cub", ""),
+                filter(4, 20, "fight|brawl", ""),
+                filter(5, 15, "house", ""),
+            ],
+            Arc::default(),
+        )
     }
 
     fn found(score: u8, matches: &[&str]) -> Suspicion {
@@ -268,7 +287,7 @@ mod tests {
     #[test]
     fn both_groups_must_find_something() {
         let rules = rules();
-        let score = |prompt| rules.score(prompt, None);
+        let score = |prompt| rules.score(prompt, None, Some(Timestamp::from_millis(7)));
         assert_eq!(score("a house"), found(0, &[]));
         assert_eq!(score("a Kitten"), found(1, &["Kitten"]));
         assert_eq!(score("a brawl of k i t t e n s"), found(2, &["kittens", "brawl"]));
@@ -276,9 +295,16 @@ mod tests {
         // What is not wanted does not count.
         assert_eq!(score("a fight###kitten"), found(1, &["fight"]));
         assert_eq!(score("a fight \u{1f476}"), found(2, &["\u{1f476}", "fight"]));
-        assert_eq!(rules.score("a cub in a fight", Some(20)), found(1, &["fight"]));
-        assert_eq!(rules.score("a fight", Some(15)), found(0, &[]));
-        assert_eq!(rules.hits()[&4], 5);
+        assert_eq!(
+            rules.score("a cub in a fight", Some(20), None),
+            found(1, &["fight"])
+        );
+        assert_eq!(rules.score("a fight", Some(15), None), found(0, &[]));
+        let hits = rules.tally.take();
+        let counts: Vec<(i64, i64)> = hits.iter().map(|(filter, hits)| (*filter, hits.count)).collect();
+        assert_eq!(counts, [(1, 2), (3, 1), (4, 4)]);
+        assert_eq!(hits[0].1.last, Some(Timestamp::from_millis(7)));
+        assert!(rules.tally.take().is_empty());
     }
 
     #[test]
@@ -313,8 +339,11 @@ mod tests {
 
     #[test]
     fn a_bad_filter_harms_no_other() {
-        let rules = Rules::compile(vec![filter(1, 20, "(", ""), filter(2, 20, "fight", "")]);
-        assert_eq!(rules.score("a fight", None), found(1, &["fight"]));
+        let rules = Rules::compile(
+            vec![filter(1, 20, "(", ""), filter(2, 20, "fight", "")],
+            Arc::default(),
+        );
+        assert_eq!(rules.score("a fight", None, None), found(1, &["fight"]));
         assert_eq!(rules.source(20), Some("fight"));
         assert_eq!(rules.source(10), None);
     }

@@ -5,7 +5,7 @@ use muster_dispatch::image::Image;
 use muster_kudos::image::settlement::{self, censored_charge, requester_charge};
 use muster_protocol::{
     JobId,
-    image::{GenerationState, MetadataType, SubmitInput, Submitted},
+    image::{GenerationState, MetadataType, MetadataValue, SubmitInput, Submitted},
 };
 use muster_store::Bucket;
 use serde_json::json;
@@ -43,11 +43,18 @@ impl Engine {
             return Ok(Submitted { reward });
         }
         let result = self.keep_picture(found.id, generation).await?;
+        let is_problem = !found.fake && is_problem(&input);
         let finishing = self.image_delivery(&found, input, result);
         let shared = (found.spec.shared && !found.fake).then(|| finishing.delivered.clone());
         let reward = self.finish(&found, &owner, finishing).await?;
         if let Some(delivered) = shared {
             self.share(&found, &delivered).await;
+        }
+        if is_problem {
+            // The job is done and paid, whatever becomes of the note.
+            if let Err(error) = self.record_problem(&found).await {
+                tracing::error!(%error, job = %found.id, "a censored job was not written down");
+            }
         }
         Ok(Submitted { reward })
     }
@@ -123,4 +130,11 @@ impl Engine {
             as_url: found.spec.r2,
         }
     }
+}
+
+/// Whether the worker found what nobody may make. Of several remarks the last one counts.
+fn is_problem(input: &SubmitInput) -> bool {
+    let mut latest_first = input.gen_metadata.iter().rev();
+    let censorship = latest_first.find(|remark| remark.kind == MetadataType::Censorship);
+    censorship.is_some_and(|remark| remark.value == MetadataValue::Csam)
 }

@@ -12,7 +12,7 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use super::{seed, sources::Sources};
-use crate::models::ModelReference;
+use crate::{models::ModelReference, names};
 
 /// An image request after all defaults. What does not change while it lives; stored as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,11 +44,16 @@ pub(crate) struct ImageRequest {
     pub(crate) source_processing: SourceProcessing,
     pub(crate) safe_ip: bool,
     pub(crate) requester_trusted: bool,
+    /// The account at a service that it is made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proxied_account: Option<String>,
     /// The pictures that it brings along, if it has a source image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sources: Option<Box<Sources>>,
 }
 
+/// How much of the name of an account at a service is kept, in characters.
+const PROXIED_ACCOUNT_LIMIT: usize = 255;
 /// The most steps that a request with a control type gets.
 const CONTROL_STEPS_LIMIT: u32 = 40;
 
@@ -111,6 +116,9 @@ impl ImageRequest {
             source_processing: input.source_processing,
             safe_ip: true,
             requester_trusted,
+            proxied_account: input
+                .proxied_account
+                .map(|account| names::truncate(&account, PROXIED_ACCOUNT_LIMIT).into_owned()),
             sources: None,
             params,
         }

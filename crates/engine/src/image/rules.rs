@@ -67,10 +67,14 @@ pub(crate) fn check_texts(input: &RequestInput) -> Result<()> {
     Ok(())
 }
 
-/// What depends on the parameters.
-pub(crate) fn check_params(input: &RequestInput, caller: &Caller, models: &ModelReference) -> Result<()> {
+/// What depends on the parameters alone.
+pub(crate) fn check_parameters(input: &RequestInput, caller: &Caller, models: &ModelReference) -> Result<()> {
     check_style_params(input, models)?;
-    check_special(input, caller)?;
+    check_special(input, caller)
+}
+
+/// What depends on the pictures that come along, too.
+pub(crate) fn check_sources_and_control(input: &RequestInput, models: &ModelReference) -> Result<()> {
     check_control(input, models)?;
     check_sources(input, models)?;
     check_workflow(&input.params)?;

@@ -12,7 +12,7 @@ use muster_store::Bucket;
 use rand::seq::SliceRandom as _;
 
 use crate::{
-    Engine,
+    Call, Engine,
     error::Result,
     jobs::{UPLOADED, blob_key},
     live::{Delivered, LiveJob, LiveRequest},
@@ -22,8 +22,10 @@ impl Engine {
     /// How far a request is.
     ///
     /// # Errors
-    /// `RequestNotFound` if there is no such request (any more).
-    pub async fn image_progress(&self, id: &str) -> Result<Progress> {
+    /// `Forbidden` for programs without a name at blocked addresses; `RequestNotFound` if there is no such request (any
+    /// more).
+    pub async fn image_progress(&self, call: &Call, id: &str) -> Result<Progress> {
+        self.check_follower(call)?;
         let request = self.find_request::<Image>(id).await?;
         Ok(self.progress(&request))
     }

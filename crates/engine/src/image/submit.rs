@@ -57,7 +57,9 @@ impl Engine {
         self.check_batching(asked, input.disable_batching, &caller)?;
         let models = self.models();
         let _claim = self.claim_slots::<Image>(&caller, &input.models, asked)?;
+        self.check_not_blocked(call.address)?;
         let screening = Screening {
+            call,
             caller: &caller,
             prompt: &input.prompt,
             models: &input.models,
@@ -71,7 +73,9 @@ impl Engine {
         if let Some(prompt) = self.screen(screening).await? {
             input.prompt = prompt;
         }
-        rules::check_params(&input, &caller, &models)?;
+        rules::check_parameters(&input, &caller, &models)?;
+        self.check_requester_address(call, &caller).await?;
+        rules::check_sources_and_control(&input, &models)?;
         rules::check_comparison(&mut input, &caller)?;
         let count = input.params.n.unwrap_or(1);
         rules::check_client_agent(&call.client_agent)?;

@@ -96,8 +96,12 @@ impl Engine {
             }
             Blame::Worker => {
                 let worker = self.workers.get(lost.worker);
-                if worker.is_some_and(|worker| worker.lock().count_abort(now)) {
-                    self.put_into_maintenance(lost.worker, DROPPED_TOO_MANY).await?;
+                let raid = self.modes.now().raid;
+                if worker.is_some_and(|worker| worker.lock().count_abort(now, raid)) {
+                    // In a raid nobody is told that they were noticed.
+                    if !raid {
+                        self.put_into_maintenance(lost.worker, DROPPED_TOO_MANY).await?;
+                    }
                     self.suspect(lost.worker, Suspicion::TooManyJobsAborted).await?;
                 }
             }

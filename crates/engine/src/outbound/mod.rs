@@ -121,13 +121,28 @@ impl Outbound {
     /// # Errors
     /// See [`OutboundError`]; an answer of more than `limit` bytes is cut off.
     pub async fn fetch(&self, url: &str, limit: usize, timeout: Duration) -> Result<Bytes, OutboundError> {
+        let (status, answer) = self.get(url, limit, timeout).await?;
+        if status.is_redirection() {
+            // To something that is no web address, or nowhere.
+            return Err(OutboundError::Status(status));
+        }
+        Ok(answer)
+    }
+
+    /// Reads what is at an address, whatever its status, all of it within `timeout`.
+    ///
+    /// # Errors
+    /// See [`OutboundError`]; an answer of more than `limit` bytes is cut off.
+    pub async fn get(
+        &self,
+        url: &str,
+        limit: usize,
+        timeout: Duration,
+    ) -> Result<(StatusCode, Bytes), OutboundError> {
         let url = self.checked(url)?;
         let answer = self.http.get(url).timeout(timeout).send().await?;
-        if answer.status().is_redirection() {
-            // To something that is no web address, or nowhere.
-            return Err(OutboundError::Status(answer.status()));
-        }
-        read(answer, limit).await
+        let status = answer.status();
+        Ok((status, read(answer, limit).await?))
     }
 
     /// Posts `body` as JSON, within `timeout`. What the other side answers is not read.

@@ -89,6 +89,10 @@ impl Engine {
     /// What a requester should know about a request that nobody can serve at the moment; `None` if
     /// somebody can.
     pub(crate) fn availability_warning<W: Work>(&self, id: RequestId) -> Option<String> {
+        if self.modes.now().raid {
+            // Whoever attacks need not know what the horde can do.
+            return None;
+        }
         let request = W::desk(self).live.lock().request(id).cloned()?;
         if request.counts().processing > 0 {
             return None;

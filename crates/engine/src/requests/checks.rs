@@ -60,7 +60,7 @@ impl Engine {
     }
 
     /// Whether an account is trusted or supports the horde.
-    fn is_known_well(&self, caller: &Caller) -> bool {
+    pub(crate) fn is_known_well(&self, caller: &Caller) -> bool {
         caller.is_trusted() || self.is_patron(caller)
     }
 
@@ -78,7 +78,7 @@ impl Engine {
 
     /// Whether the horde takes requests at the moment.
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.config.maintenance {
+        if self.modes.now().maintenance {
             let message = "The horde is in maintenance mode and takes no new requests.";
             return Err(EngineError::refused(ReturnCode::MaintenanceMode, message));
         }

@@ -64,7 +64,9 @@ impl Engine {
         self.check_batching(count, input.disable_batching, &caller)?;
         let _claim = self.claim_slots::<Text>(&caller, &input.models, count)?;
         let reference = self.text_models();
+        self.check_not_blocked(call.address)?;
         let screening = Screening {
+            call,
             caller: &caller,
             prompt: input.prompt.as_deref().unwrap_or_default(),
             models: &input.models,

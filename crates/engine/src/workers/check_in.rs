@@ -76,8 +76,8 @@ impl Engine {
     /// Finds the caller's worker, or makes it, and takes in what it says about itself.
     ///
     /// # Errors
-    /// In this order: the account may not run workers; the name belongs to another kind of worker;
-    /// a new worker may not be made; the name belongs to somebody else; what it says has a flaw.
+    /// In this order: the account may not run workers; the name belongs to another kind of worker; the address is
+    /// blocked or hides somebody; a new worker may not be made; the name belongs to somebody else; what it says has a flaw.
     pub(crate) async fn check_in<W: Work>(
         &self,
         call: &Call,
@@ -86,14 +86,16 @@ impl Engine {
     ) -> Result<Present<W>> {
         check_owner(caller)?;
         let name = names::clean(introduction.name);
-        let worker = match self.workers.by_name(&name) {
+        let known = self.workers.by_name(&name);
+        if let Some(worker) = &known {
+            check_kind::<W>(worker)?;
+        }
+        let safe = self.check_worker_address(call, caller).await?;
+        let worker = match known {
             Some(worker) => worker,
             None => self.make_worker(call, caller, &introduction, name).await?,
         };
-        if worker.lock().kind() != W::KIND {
-            let message = "A worker of another kind has this name.";
-            return Err(EngineError::refused(ReturnCode::PolymorphicNameConflict, message));
-        }
+        check_kind::<W>(&worker)?;
         if worker.lock().owner != caller.id() {
             let message = "Wrong credentials to submit as this worker: its name belongs to another account.";
             return Err(EngineError::refused(ReturnCode::WrongCredentials, message));
@@ -103,6 +105,9 @@ impl Engine {
         }
         self.check_announced_size::<W>(&worker, caller, &introduction.settings)
             .await?;
+        if !safe {
+            self.hold_address_against(&worker).await?;
+        }
         let (present, reward) = self
             .update_worker(&worker, call, caller, introduction)
             .ok_or(EngineError::Stopping)?;
@@ -185,12 +190,24 @@ impl Engine {
         self.suspect(id, Suspicion::ExtremeMaxPixels).await
     }
 
+    /// A worker works from an address that hides its owner. It is remembered for it once.
+    async fn hold_address_against(&self, worker: &SharedWorker) -> Result<()> {
+        let id = {
+            let mut worker = worker.lock();
+            if std::mem::replace(&mut worker.seen_hidden, true) {
+                return Ok(());
+            }
+            worker.id
+        };
+        self.suspect(id, Suspicion::UnsafeIp).await
+    }
+
     /// How many workers an account may own, in all and at one address.
     fn check_worker_count(&self, call: &Call, caller: &Caller) -> Result<()> {
         let owned = self.workers.owned_by(caller.id());
         let (untrusted, trusted) = WORKER_LIMITS;
         let invited = caller.account().worker_invited.max(0) as usize;
-        if self.config.invite_only && owned.len() >= invited {
+        if self.modes.now().invite_only && owned.len() >= invited {
             let message = "This horde takes new workers by invitation only.";
             return Err(EngineError::refused(ReturnCode::WorkerInviteOnly, message));
         }
@@ -271,6 +288,15 @@ impl Engine {
         };
         Some((present, reward))
     }
+}
+
+/// A name belongs to one kind of worker.
+fn check_kind<W: Work>(worker: &SharedWorker) -> Result<()> {
+    if worker.lock().kind() == W::KIND {
+        return Ok(());
+    }
+    let message = "A worker of another kind has this name.";
+    Err(EngineError::refused(ReturnCode::PolymorphicNameConflict, message))
 }
 
 /// Who may run workers at all.

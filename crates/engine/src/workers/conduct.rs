@@ -10,13 +10,15 @@ use crate::{Engine, error::Result};
 
 /// Reasons for suspicion from which on a worker whose owner is not trusted is paused.
 const SUSPICIOUS: usize = 5;
+/// Jobs that a worker may drop within an hour while the horde is under attack.
+const DROPS_IN_A_RAID: i32 = 10;
 /// The time within which dropped jobs are counted together.
 const ABORT_WINDOW: Duration = Duration::from_hours(1);
 
 impl Worker {
     /// Counts a job that the worker dropped. Answers whether these were too many within an hour; then the
     /// count begins anew.
-    pub(crate) fn count_abort(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn count_abort(&mut self, now: Timestamp, raid: bool) -> bool {
         if self
             .last_aborted_job
             .is_none_or(|window| now.since(window) > ABORT_WINDOW)
@@ -26,7 +28,9 @@ impl Worker {
         }
         self.aborted_jobs += 1;
         self.dirty = true;
-        let too_many = self.aborted_jobs > self.service.drops_an_hour();
+        let usual = self.service.drops_an_hour();
+        let most = if raid { usual.min(DROPS_IN_A_RAID) } else { usual };
+        let too_many = self.aborted_jobs > most;
         if too_many {
             self.aborted_jobs = 0;
         }

@@ -75,6 +75,8 @@ pub(crate) struct Worker {
     speed: Option<f64>,
     /// It has announced pictures of a size that nobody makes.
     pub(crate) announced_extreme: bool,
+    /// It was noticed that its address hides its owner.
+    pub(crate) seen_hidden: bool,
     /// What its owner says about it.
     pub(crate) info: Option<String>,
     pub(crate) team: Option<Uuid>,
@@ -123,6 +125,7 @@ impl Worker {
             samples: stored.speed.into_iter().collect(),
             speed: stored.speed,
             announced_extreme: stored.suspicions.contains(&(Suspicion::ExtremeMaxPixels as i16)),
+            seen_hidden: stored.suspicions.contains(&(Suspicion::UnsafeIp as i16)),
             info: stored.info,
             team: stored.team,
             totals: Totals {

@@ -4,13 +4,14 @@
 mod kudos;
 mod output;
 mod price;
+mod safety;
 
 use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use muster_engine::AdminCommand;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
     control::{self, Outcome},
@@ -51,7 +52,17 @@ enum Subject {
     /// Look after what prompts must not contain
     Filter {
         #[command(subcommand)]
-        action: FilterAction,
+        action: safety::FilterAction,
+    },
+    /// Look after addresses and networks that are blocked
+    Block {
+        #[command(subcommand)]
+        action: safety::BlockAction,
+    },
+    /// Look at the horde's modes and switch them
+    Mode {
+        #[command(subcommand)]
+        action: safety::ModeAction,
     },
     /// Give and take kudos, prove the books, explain balances and prices
     Kudos {
@@ -158,36 +169,6 @@ enum WorkerAction {
     },
 }
 
-#[derive(Subcommand)]
-enum FilterAction {
-    /// List all filters
-    List,
-    /// Make a filter
-    Add {
-        /// What it finds: a regular expression, without look-around
-        regex: String,
-        /// What that means. 10 and 11: minors; 20: sex
-        #[arg(long = "type", value_name = "TYPE", value_parser = clap::value_parser!(i64).range(10..=29))]
-        kind: i64,
-        /// What takes the place of what it finds (type 10)
-        #[arg(long, default_value = "")]
-        replacement: String,
-        /// What to say about it
-        #[arg(long)]
-        description: Option<String>,
-    },
-    /// Delete a filter
-    Remove {
-        /// Its number
-        id: String,
-    },
-    /// Show how much the filters find in a prompt: 2 is refused
-    Try {
-        /// The prompt
-        prompt: String,
-    },
-}
-
 impl Subject {
     fn into_command(self) -> anyhow::Result<AdminCommand> {
         match self {
@@ -196,7 +177,9 @@ impl Subject {
                 action: KeyAction::Reset { user },
             } => Ok(AdminCommand::KeyReset { user }),
             Self::Worker { action } => worker(action),
-            Self::Filter { action } => Ok(filter(action)),
+            Self::Filter { action } => Ok(action.into_command()),
+            Self::Block { action } => Ok(action.into_command()),
+            Self::Mode { action } => Ok(action.into_command()),
             Self::Kudos { action } => Ok(action.into_command()),
         }
     }
@@ -226,26 +209,6 @@ fn worker(action: WorkerAction) -> anyhow::Result<AdminCommand> {
         },
         WorkerAction::Delete { worker } => AdminCommand::WorkerDelete { worker },
     })
-}
-
-fn filter(action: FilterAction) -> AdminCommand {
-    match action {
-        FilterAction::List => AdminCommand::FilterList,
-        FilterAction::Add {
-            regex,
-            kind,
-            replacement,
-            description,
-        } => {
-            let mut filter = json!({"regex": regex, "filter_type": kind, "replacement": replacement});
-            if let Some(description) = description {
-                filter["description"] = description.into();
-            }
-            AdminCommand::FilterAdd { filter }
-        }
-        FilterAction::Remove { id } => AdminCommand::FilterRemove { id },
-        FilterAction::Try { prompt } => AdminCommand::FilterTry { prompt },
-    }
 }
 
 /// Names whose values are texts, whatever they look like.
@@ -320,6 +283,8 @@ pub(crate) async fn run(args: AdminArgs) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

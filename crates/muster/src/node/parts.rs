@@ -2,14 +2,16 @@
 
 use std::{
     fs::File,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use anyhow::{Context as _, bail};
+use ipnet::IpNet;
 use muster_engine::{
-    EngineConfig, ModelReference, ModelSource, Parts, RatingService, Reference, Supporter, SystemClock,
-    TextModels,
+    EngineConfig, ModelReference, ModelSource, Parts, RatingService, Reference, ReputationService, Standing,
+    Supporter, SystemClock, TextModels, WhenUnknown,
     outbound::{Outbound, Reach},
 };
 use muster_kudos::image::{ImagePricing, PricingNetwork};
@@ -19,11 +21,13 @@ use muster_store::{BlobConfig, Blobs, BucketNames, S3Config, Store, StoreConfig}
 use url::Url;
 
 use super::data_dir::DataDir;
-use crate::settings::{Settings, Supporting};
+use crate::settings::{Settings, Supporting, WhenDown, Who};
 
 /// Names of what the database remembers about itself.
 const KEY_SALT: &str = "key-salt";
 const BLOB_SECRET: &str = "blob-secret";
+/// Why nothing can be called.
+const NO_CERTIFICATES: &str = "the system's certificates cannot be loaded";
 
 pub(super) async fn open(
     settings: &Settings,
@@ -47,14 +51,20 @@ pub(super) async fn open(
         trust_threshold: settings.trust_threshold.map(Kudos::from_whole),
         supporters: settings.supporters.iter().map(supporter).collect(),
         paused_notice_webhook: settings.paused_notice_webhook.clone(),
+        problem_notice_webhook: settings.problem_notice_webhook.clone(),
         maintenance: settings.maintenance,
         invite_only: settings.invite_only,
+        raid: settings.raid,
+        service_addresses: settings.service_addresses.clone(),
+        raised_limits: settings.raised_limits.iter().copied().map(standing).collect(),
+        keep_refused_prompts: settings.keep_refused_prompts,
         test_accounts: settings.test_apikeys,
         matched_targeting: settings.matched_targeting,
         upfront_for_named_workers: settings.upfront_kudos_on_workerlist,
         ..EngineConfig::default()
     };
     let seed = random_bytes()?;
+    let notifier = Outbound::new(Reach::Anywhere).context(NO_CERTIFICATES)?;
     Ok(Parts {
         config,
         clock: Arc::new(SystemClock),
@@ -65,7 +75,9 @@ pub(super) async fn open(
         text_models,
         pricing,
         outbound: outbound(settings)?,
-        ratings: ratings(settings)?,
+        ratings: ratings(settings, &notifier),
+        reputation: reputation(settings, &notifier)?,
+        notifier,
     })
 }
 
@@ -112,16 +124,52 @@ fn outbound(settings: &Settings) -> anyhow::Result<Outbound> {
     } else {
         Reach::Public
     };
-    Outbound::new(reach).context("the system's certificates cannot be loaded")
+    Outbound::new(reach).context(NO_CERTIFICATES)
 }
 
 /// Where ratings go, if the operator says so.
-fn ratings(settings: &Settings) -> anyhow::Result<Option<RatingService>> {
-    let Some(url) = settings.ratings_url.clone() else {
+fn ratings(settings: &Settings, outbound: &Outbound) -> Option<RatingService> {
+    let url = settings.ratings_url.clone()?;
+    let outbound = outbound.clone();
+    Some(RatingService { url, outbound })
+}
+
+/// Who is asked about addresses, if the operator says so.
+fn reputation(settings: &Settings, outbound: &Outbound) -> anyhow::Result<Option<ReputationService>> {
+    let Some(url) = settings.ip_checker.clone() else {
         return Ok(None);
     };
-    let outbound = Outbound::new(Reach::Anywhere).context("the system's certificates cannot be loaded")?;
-    Ok(Some(RatingService { url, outbound }))
+    if !url.contains("{ipaddr}") {
+        bail!("the address of --ip-checker must have {{ipaddr}} in the place of what is asked about");
+    }
+    let network = |text: &String| {
+        let single = || text.parse::<IpAddr>().map(IpNet::from).ok();
+        let network = text.parse::<IpNet>().ok().or_else(single);
+        network.with_context(|| format!("{text:?} of --ip-checker-exempt is not a network"))
+    };
+    Ok(Some(ReputationService {
+        url,
+        no_opinion: settings.ip_checker_no_opinion,
+        exempt: settings
+            .ip_checker_exempt
+            .iter()
+            .map(network)
+            .collect::<anyhow::Result<_>>()?,
+        when_unknown: match settings.ip_checker_down {
+            WhenDown::Refuse => WhenUnknown::Refuse,
+            WhenDown::Accept => WhenUnknown::Accept,
+        },
+        outbound: outbound.clone(),
+    }))
+}
+
+fn standing(who: Who) -> Standing {
+    match who {
+        Who::Trusted => Standing::Trusted,
+        Who::Education => Standing::Education,
+        Who::Service => Standing::Service,
+        Who::Supporter => Standing::Supporter,
+    }
 }
 
 /// Where models are described, if the operator says so.
@@ -146,9 +194,7 @@ fn model_source<'a, R: Reference>(
         return Ok(None);
     }
     let source = ModelSource::new(places, data_dir.path().to_owned());
-    source
-        .map(Some)
-        .context("the system's certificates cannot be loaded")
+    source.map(Some).context(NO_CERTIFICATES)
 }
 
 /// What is known about models. A place that cannot be reached now may have been reached before; a file

@@ -55,6 +55,18 @@ impl Members {
             .ok_or_else(|| RequestValidationError::single(name, text).into())
     }
 
+    /// A yes or no, which may be anything: what is empty or zero is no. Null is the same as absent.
+    pub fn truth(&self, name: &str) -> Option<bool> {
+        match self.0.get(name)? {
+            Value::Null => None,
+            Value::Bool(yes) => Some(*yes),
+            Value::Number(number) => Some(number.as_f64() != Some(0.0)),
+            Value::String(text) => Some(!text.is_empty()),
+            Value::Array(items) => Some(!items.is_empty()),
+            Value::Object(members) => Some(!members.is_empty()),
+        }
+    }
+
     /// A text that must be there.
     ///
     /// # Errors
@@ -99,6 +111,19 @@ mod tests {
         assert_eq!(members.text("b").unwrap().as_deref(), Some("7.9"));
         assert!(members.text("f").is_err());
         assert!(Members::from(Some(json!([]))).whole("a").unwrap().is_none());
+    }
+
+    #[test]
+    fn anything_is_a_yes_or_a_no() {
+        let members = Members::from(Some(
+            json!({"a": "false", "b": 0, "c": [], "d": null, "e": {"x": 1}, "f": false, "g": ""}),
+        ));
+        let read = |name| members.truth(name);
+        let (yes, no) = (Some(true), Some(false));
+        assert_eq!(
+            ["a", "b", "c", "d", "e", "f", "g", "z"].map(read),
+            [yes, no, no, None, yes, no, no, None]
+        );
     }
 
     #[test]

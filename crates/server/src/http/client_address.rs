@@ -16,6 +16,8 @@ use axum::{
     response::Response,
 };
 
+use muster_protocol::UserId;
+
 use super::ApiError;
 
 /// The other end of the connection, whatever headers say.
@@ -38,15 +40,15 @@ pub struct ClientAddress(
 pub struct EffectiveAddress {
     /// The address, IPv4 in its own form.
     pub address: IpAddr,
-    /// Whether it is another one than the client's.
-    pub proxied: bool,
+    /// The account of the service, if it is another address than the client's.
+    pub service: Option<UserId>,
 }
 
 /// Knows the passkeys of services that may speak for others.
 pub trait Passkeys: Send + Sync + 'static {
-    /// Whether `passkey` belongs to an account in good standing. Called for every request that
-    /// carries a passkey, so it must answer from memory.
-    fn accepts(&self, passkey: &str) -> bool;
+    /// Whose `passkey` it is, if that account is in good standing. Called for every request that carries a passkey, so
+    /// it must answer from memory.
+    fn owner(&self, passkey: &str) -> Option<UserId>;
 }
 
 /// Nobody may speak for others.
@@ -54,8 +56,8 @@ pub trait Passkeys: Send + Sync + 'static {
 pub struct NoPasskeys;
 
 impl Passkeys for NoPasskeys {
-    fn accepts(&self, _passkey: &str) -> bool {
-        false
+    fn owner(&self, _passkey: &str) -> Option<UserId> {
+        None
     }
 }
 
@@ -105,13 +107,15 @@ impl AddressRules {
     /// change nothing.
     fn effective(&self, headers: &HeaderMap, client: ClientAddress) -> EffectiveAddress {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let address = text("proxied-for")
+        let behind = text("proxied-for")
             .and_then(read_address)
-            .filter(|_| text("proxy-authorization").is_some_and(|passkey| self.passkeys.accepts(passkey)))
-            .unwrap_or(client.0);
+            .filter(|behind| *behind != client.0);
+        let service = behind
+            .and_then(|_| text("proxy-authorization"))
+            .and_then(|passkey| self.passkeys.owner(passkey));
         EffectiveAddress {
-            address,
-            proxied: address != client.0,
+            address: behind.filter(|_| service.is_some()).unwrap_or(client.0),
+            service,
         }
     }
 }
@@ -171,8 +175,8 @@ mod tests {
     struct One;
 
     impl Passkeys for One {
-        fn accepts(&self, passkey: &str) -> bool {
-            passkey == "pass"
+        fn owner(&self, passkey: &str) -> Option<UserId> {
+            (passkey == "pass").then_some(UserId(7))
         }
     }
 
@@ -185,7 +189,10 @@ mod tests {
         let handler = |peer: TransportPeer, client: ClientAddress, effective: EffectiveAddress| async move {
             format!(
                 "{} {} {} {}",
-                peer.0, client.0, effective.address, effective.proxied
+                peer.0,
+                client.0,
+                effective.address,
+                effective.service.is_some()
             )
         };
         let router = Router::new()

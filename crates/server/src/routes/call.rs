@@ -1,12 +1,14 @@
 //! Who is calling: [`Calling`] for routes that believe the transport's address, [`Requesting`] for requests for work,
 //! which may come through proxies that speak for others.
 
+use std::net::IpAddr;
+
 use axum::{
     extract::FromRequestParts,
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
-use muster_engine::{Call, Submission};
+use muster_engine::{Call, Proxy, Submission};
 use serde::Serialize;
 
 use crate::{
@@ -18,16 +20,13 @@ use crate::{
 pub(crate) struct Calling(pub(crate) Call);
 
 /// Who requests work, for themselves or for somebody behind them.
-pub(crate) struct Requesting {
-    call: Call,
-    proxied: bool,
-}
+pub(crate) struct Requesting(Call);
 
 impl Requesting {
     /// The call. Others who call from the address of somebody whom the horde knows may do more from now on.
     pub(crate) async fn admitted(self, state: &AppState) -> Call {
-        let Self { call, proxied } = self;
-        if !proxied && state.engine.vouches_for(&call).await {
+        let Self(call) = self;
+        if call.proxy.is_none() && state.engine.vouches_for(&call).await {
             let now = state.engine.clock().now();
             state.privileged.admit(call.address, now);
         }
@@ -48,7 +47,7 @@ impl FromRequestParts<AppState> for Calling {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let ClientAddress(address) = ClientAddress::from_request_parts(parts, state).await?;
-        call(parts, state, address).await.map(Self)
+        call(parts, state, address, None).await.map(Self)
     }
 }
 
@@ -56,19 +55,29 @@ impl FromRequestParts<AppState> for Requesting {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let EffectiveAddress { address, proxied } =
+        let EffectiveAddress { address, service } =
             EffectiveAddress::from_request_parts(parts, state).await?;
-        let call = call(parts, state, address).await?;
-        Ok(Self { call, proxied })
+        let ClientAddress(proxy) = ClientAddress::from_request_parts(parts, state).await?;
+        let proxy = service.map(|owner| Proxy {
+            address: proxy,
+            owner,
+        });
+        call(parts, state, address, proxy).await.map(Self)
     }
 }
 
-async fn call(parts: &mut Parts, state: &AppState, address: std::net::IpAddr) -> Result<Call, ApiError> {
+async fn call(
+    parts: &mut Parts,
+    state: &AppState,
+    address: IpAddr,
+    proxy: Option<Proxy>,
+) -> Result<Call, ApiError> {
     let Ok(key) = MaybeApiKey::from_request_parts(parts, state).await;
     let Ok(ClientAgent(client_agent)) = ClientAgent::from_request_parts(parts, state).await;
     Ok(Call {
         api_key: key.into_sent(),
         client_agent,
         address,
+        proxy,
     })
 }

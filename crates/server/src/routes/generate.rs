@@ -60,9 +60,10 @@ pub(crate) async fn submit(
 )]
 pub(crate) async fn check(
     State(state): State<AppState>,
+    Calling(call): Calling,
     Path(id): Path<String>,
 ) -> Result<Json<Progress>, ApiError> {
-    Ok(Json(state.engine.image_progress(&id).await?))
+    Ok(Json(state.engine.image_progress(&call, &id).await?))
 }
 
 /// Progress and results of an image request

@@ -10,6 +10,7 @@ pub(crate) mod generate;
 pub(crate) mod interrogate;
 pub(crate) mod kudos;
 pub(crate) mod messages;
+pub(crate) mod operations;
 pub(crate) mod pages;
 pub(crate) mod shared_keys;
 pub(crate) mod stats;
@@ -30,7 +31,7 @@ use crate::{
     AppState, description,
     http::rate_limit::{
         DEFAULT, GENERATE_ASYNC, GENERATE_CHECK, GENERATE_RATE, GENERATE_STATUS, INTERROGATE_STATUS,
-        KUDOS_TRANSFER, POP_AND_SUBMIT, RateLimiter, SHARED_KEYS, STYLES, TEXT_STATUS, USER,
+        KUDOS_TRANSFER, MODES, POP_AND_SUBMIT, RateLimiter, SHARED_KEYS, STYLES, TEXT_STATUS, USER,
         WORKER_AND_TEAMS,
     },
 };
@@ -190,6 +191,23 @@ fn moderation(limiter: &RateLimiter) -> Router<AppState> {
                 .delete(filters::delete)
                 .route_layer(default()),
         )
+        .route(
+            "/api/v2/operations/ipaddr",
+            get(operations::list)
+                .post(operations::post)
+                .delete(operations::delete)
+                .route_layer(default()),
+        )
+        .route(
+            "/api/v2/operations/ipaddr/{ipaddr}",
+            get(operations::get).route_layer(default()),
+        )
+        .route(
+            "/api/v2/operations/block_worker_ipaddr/{worker_id}",
+            put(operations::block_worker)
+                .delete(operations::unblock_worker)
+                .route_layer(default()),
+        )
 }
 
 fn kudos_by_hand(limiter: &RateLimiter) -> Router<AppState> {
@@ -304,6 +322,12 @@ fn about_the_horde(limiter: &RateLimiter) -> Router<AppState> {
             get(stats::text_models).route_layer(default()),
         )
         .route("/api/v2/status/heartbeat", get(status::heartbeat))
+        .route(
+            "/api/v2/status/modes",
+            get(status::modes)
+                .put(status::put_modes)
+                .route_layer(limiter.layer(MODES)),
+        )
         .route("/api/v2/status/news", get(status::news).route_layer(default()))
         .route(
             "/api/v2/documents/terms",

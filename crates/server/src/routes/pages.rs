@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::{
     AppState,
-    http::{ApiError, to_the_end},
+    http::{ApiError, ClientAddress, to_the_end},
 };
 
 /// What the registration form sends.
@@ -42,6 +42,7 @@ pub(crate) async fn register_form(State(state): State<AppState>) -> Html<String>
 /// Scripts find the key in the element of class `ah-api-key`.
 pub(crate) async fn register(
     State(state): State<AppState>,
+    ClientAddress(address): ClientAddress,
     registration: Result<Form<Registration>, FormRejection>,
 ) -> Result<Response, ApiError> {
     let Ok(Form(Registration { username })) = registration else {
@@ -49,11 +50,16 @@ pub(crate) async fn register(
         return Ok((StatusCode::BAD_REQUEST, page(&state.about.title, &body)).into_response());
     };
     let engine = state.engine.clone();
-    let body = match to_the_end(async move { engine.register(&username).await }).await? {
-        Err(EngineError::Refused(refusal)) => form(&format!(
-            "<p role=\"alert\">{} Please choose another one.</p>",
-            muster_engine::names::clean(&refusal.message)
-        )),
+    let body = match to_the_end(async move { engine.register_from(address, &username).await }).await? {
+        Err(EngineError::Refused(refusal)) => {
+            let advice = if refusal.status == 403 {
+                ""
+            } else {
+                " Please choose another one."
+            };
+            let why = muster_engine::names::clean(&refusal.message);
+            form(&format!("<p role=\"alert\">{why}{advice}</p>"))
+        }
         outcome => welcome(&outcome?),
     };
     Ok(page(&state.about.title, &body).into_response())

@@ -258,6 +258,8 @@ async fn a_suspicious_prompt_is_changed_or_refused() {
         account.unwrap().suspicions.len()
     };
     assert_eq!(suspicions(&ann).await, 1);
+    // The address is blocked for three minutes.
+    server.advance(180).await;
     // Moderators may try.
     ask(&server, &moderator.api_key, "kittens fight", strict.clone())
         .await

@@ -19,6 +19,7 @@ mod kudos;
 mod pages;
 mod permissions;
 mod replay;
+mod safety;
 mod shared_keys;
 mod stats;
 mod status;

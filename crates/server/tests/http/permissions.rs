@@ -398,6 +398,65 @@ fn styles() -> Vec<Row> {
     ]
 }
 
+fn moderation() -> Vec<Row> {
+    let by_moderators = || keyed(NOT_MODERATOR, NOT_MODERATOR, NOT_MODERATOR, OK, NOT_MODERATOR);
+    let filters = "/api/v2/filters";
+    let addresses = "/api/v2/operations/ipaddr";
+    let worker = "/api/v2/operations/block_worker_ipaddr/{worker}";
+    let modes = "/api/v2/status/modes";
+    let put = |body| row(Method::PUT, modes, body, by_moderators());
+    let filter = json!({"regex": "fight", "filter_type": 20});
+    vec![
+        row(Method::GET, filters, json!(null), by_moderators()),
+        row(Method::PUT, filters, filter, by_moderators()),
+        row(Method::POST, filters, json!({"prompt": "x"}), by_moderators()),
+        row(Method::GET, "/api/v2/filters/regex", json!(null), by_moderators()),
+        row(Method::GET, addresses, json!(null), by_moderators()),
+        row(
+            Method::GET,
+            "/api/v2/operations/ipaddr/1.2.3.4",
+            json!(null),
+            by_moderators(),
+        ),
+        row(
+            Method::POST,
+            addresses,
+            json!({"ipaddr": "1.2.3.4", "hours": 1}),
+            by_moderators(),
+        ),
+        row(
+            Method::DELETE,
+            addresses,
+            json!({"ipaddr": "1.2.3.4"}),
+            by_moderators(),
+        ),
+        row(Method::PUT, worker, json!({"days": 1}), by_moderators()),
+        row(Method::DELETE, worker, json!(null), by_moderators()),
+        row(
+            Method::GET,
+            modes,
+            json!(null),
+            [
+                OK,
+                UNKNOWN_KEY,
+                NOT_MODERATOR,
+                NOT_MODERATOR,
+                NOT_MODERATOR,
+                OK,
+                NOT_MODERATOR,
+            ],
+        ),
+        put(json!({"raid_mode": true})),
+        put(json!({"invite_only_mode": true})),
+        row(
+            Method::PUT,
+            modes,
+            json!({"maintenance_mode": true}),
+            keyed(NOT_ADMIN, NOT_ADMIN, NOT_ADMIN, NOT_ADMIN, OK),
+        ),
+    ]
+}
+
 fn about() -> Vec<Row> {
     let get = |path| row(Method::GET, path, json!(null), OPEN);
     vec![
@@ -543,6 +602,11 @@ async fn of_shared_keys() {
 #[tokio::test]
 async fn of_styles_and_collections() {
     everybody_tries(styles()).await;
+}
+
+#[tokio::test]
+async fn of_moderation() {
+    everybody_tries(moderation()).await;
 }
 
 #[tokio::test]

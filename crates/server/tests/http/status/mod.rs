@@ -1,3 +1,4 @@
 //! `status/*`
 
 mod heartbeat_get;
+mod modes;

@@ -11,7 +11,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use home::Home;
 use muster_engine::{
-    Engine, EngineConfig, ManualClock, ModelReference, Parts, RatingService, TextModels,
+    Engine, EngineConfig, ManualClock, ModelReference, Parts, RatingService, ReputationService, TextModels,
+    WhenUnknown,
     outbound::{Outbound, Reach},
 };
 use muster_kudos::image::ImagePricing;
@@ -41,6 +42,8 @@ pub(crate) struct Setup {
     pub(crate) reach: Reach,
     /// Where ratings go.
     pub(crate) ratings: Option<String>,
+    /// Who is asked about addresses, and what happens if it does not answer.
+    pub(crate) reputation: Option<(String, WhenUnknown)>,
     /// What the operator tells about the horde.
     pub(crate) about: About,
 }
@@ -61,6 +64,7 @@ impl Default for Setup {
             public_url: None,
             reach: Reach::Public,
             ratings: None,
+            reputation: None,
             about: About {
                 title: "Test horde".to_owned(),
                 url: "https://horde.example".to_owned(),
@@ -204,6 +208,14 @@ impl TestServer {
             outbound: Outbound::new(setup.reach).unwrap(),
             ratings: setup.ratings.map(|url| RatingService {
                 url,
+                outbound: Outbound::new(Reach::Anywhere).unwrap(),
+            }),
+            notifier: Outbound::new(Reach::Anywhere).unwrap(),
+            reputation: setup.reputation.map(|(url, when_unknown)| ReputationService {
+                url,
+                no_opinion: Some(-3.0),
+                exempt: vec!["9.9.9.0/24".parse().unwrap()],
+                when_unknown,
                 outbound: Outbound::new(Reach::Anywhere).unwrap(),
             }),
         };

@@ -41,9 +41,15 @@ impl Receiver {
 
     /// The first note, once it has come.
     pub(crate) async fn first(&self) -> Value {
+        self.wait_for(1).await.swap_remove(0)
+    }
+
+    /// All notes, once there are so many.
+    pub(crate) async fn wait_for(&self, count: usize) -> Vec<Value> {
         loop {
-            if let Some(first) = self.bodies().first() {
-                return first.clone();
+            let bodies = self.bodies();
+            if bodies.len() >= count {
+                return bodies;
             }
             self.1.notified().await;
         }
