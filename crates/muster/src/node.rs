@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use muster_engine::{AdminCommand, Engine, FirstStart, NewKey};
-use muster_server::{ServerConfig, router, serve};
+use muster_server::{BodyLimits, ConnectionLimits, ServerConfig, router, serve};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -20,6 +20,8 @@ use crate::{
     settings::Settings,
 };
 
+/// Files that are open besides connections: the database, pictures, calls to others.
+const OTHER_FILES: usize = 256;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
@@ -29,6 +31,7 @@ pub(crate) struct Node {
     listener: TcpListener,
     address: SocketAddr,
     config: ServerConfig,
+    connections: ConnectionLimits,
     first_start: FirstStart,
     /// Where models are described.
     models: ModelSources,
@@ -75,12 +78,17 @@ impl Node {
             port: address.port(),
             trusted_hops: settings.trusted_proxies,
             rate_limits: !settings.test_ratelimit_disabled,
+            bodies: BodyLimits {
+                memory: settings.body_memory.saturating_mul(1024 * 1024),
+                ..BodyLimits::default()
+            },
         };
         Ok(Self {
             engine,
             listener,
             address,
             config,
+            connections: connections(settings),
             first_start,
             models,
             control,
@@ -115,7 +123,7 @@ impl Node {
     /// and writes everything down.
     ///
     /// # Errors
-    /// The listener failed.
+    /// The background duties failed.
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let duties_stop = CancellationToken::new();
         let duties = self.engine.spawn_duties(duties_stop.clone());
@@ -135,14 +143,12 @@ impl Node {
             stop.cancelled().await;
             engine.drain();
         };
-        let served = serve(self.listener, router, stopped)
-            .await
-            .context("the listener failed");
+        serve(self.listener, router, self.connections, stopped).await;
         duties_stop.cancel();
         duties.await.context("the background duties failed")?;
         self.engine.store().clone().close().await;
         drop(self.data_dir);
-        served
+        Ok(())
     }
 }
 
@@ -174,6 +180,42 @@ pub(crate) async fn perform_alone(
     let outcome = control::perform(&engine, command, progress).await;
     engine.store().clone().close().await;
     Ok(outcome)
+}
+
+/// How many connections there may be: as many as the settings say, and the system allows.
+fn connections(settings: &Settings) -> ConnectionLimits {
+    let usable = open_files().map(|files| files.saturating_sub(OTHER_FILES).max(1));
+    let wanted = settings.connections;
+    let connections = usable.map_or(wanted, |usable| wanted.min(usable));
+    if connections < wanted {
+        tracing::warn!(
+            connections,
+            wanted,
+            "the system lets this process open too few files for all connections: raise its limit (ulimit -n)"
+        );
+    }
+    ConnectionLimits {
+        connections,
+        // To a server behind a proxy all connections seem to come from there.
+        per_address: (settings.trusted_proxies == 0).then_some(settings.connections_per_address),
+        ..ConnectionLimits::default()
+    }
+}
+
+/// Raises the number of files that this process may have open as far as it may, and answers it.
+fn open_files() -> Option<usize> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let current = if setrlimit(Resource::Nofile, raised).is_ok() {
+        limit.maximum
+    } else {
+        limit.current
+    };
+    current.and_then(|files| usize::try_from(files).ok())
 }
 
 /// Binds the port without listening on it yet.

@@ -8,6 +8,7 @@
 //! | `routes` | one file for each resource |
 //! | `about` | what the operator tells about the horde: documents, news |
 //! | `description` | the machine-readable description of the API |
+//! | `serving` | connections: how many, how slow |
 //! | `failure` | what an engine error becomes on the wire |
 
 mod about;
@@ -15,17 +16,22 @@ mod description;
 mod failure;
 pub mod http;
 mod routes;
+mod serving;
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
-use axum::{Router, serve::ListenerExt as _};
+use axum::Router;
 use muster_engine::Engine;
 use muster_protocol::UserId;
-use tokio::net::TcpListener;
 
-pub use crate::about::About;
 use crate::http::{
-    AddressRules, MemoryStore, NodeName, Passkeys, PrivilegedAddresses, RateLimiter, with_conventions,
+    AddressRules, BodyGuard, MemoryStore, NodeName, Passkeys, PrivilegedAddresses, RateLimiter,
+    with_conventions,
+};
+pub use crate::{
+    about::About,
+    http::BodyLimits,
+    serving::{ConnectionLimits, serve},
 };
 
 /// Version of the server software, as `heartbeat` and the `Horde-Node` header tell it.
@@ -44,6 +50,8 @@ pub struct ServerConfig {
     pub trusted_hops: usize,
     /// Count requests and refuse those beyond the limits.
     pub rate_limits: bool,
+    /// What bodies may cost.
+    pub bodies: BodyLimits,
 }
 
 /// What every handler can use.
@@ -87,25 +95,6 @@ pub fn router(engine: Engine, config: &ServerConfig) -> Router {
         passkeys: Arc::new(KnownPasskeys(engine)),
     };
     let node = NodeName::new(&config.node, config.port, VERSION);
-    with_conventions(routes::all(&limiter).with_state(state), node, addresses)
-}
-
-/// Serves until `stop` is ready, then takes no more connections, finishes what is in flight and
-/// returns.
-///
-/// # Errors
-/// The listener failed.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let listener = listener.tap_io(|connection| {
-        // Answers are small and written at once; waiting to fill a packet only delays them.
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "the connection keeps its delay");
-        }
-    });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
+    let bodies = BodyGuard::new(config.bodies);
+    with_conventions(routes::all(&limiter).with_state(state), node, addresses, bodies)
 }

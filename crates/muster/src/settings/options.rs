@@ -150,6 +150,22 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trusted_proxies: Option<usize>,
 
+    /// How many connections there may be at the same time; the system may allow fewer [16384]
+    #[arg(long, env = "MUSTER_CONNECTIONS", value_name = "COUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) connections: Option<usize>,
+
+    /// How many of them may come from one address, unless there are trusted proxies in front [1024]
+    #[arg(long, env = "MUSTER_CONNECTIONS_PER_ADDRESS", value_name = "COUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) connections_per_address: Option<usize>,
+
+    /// How much memory the bodies of all requests in flight may take, in MiB; beyond that requests are refused for the
+    /// moment [512]
+    #[arg(long, env = "MUSTER_BODY_MEMORY", value_name = "MIB")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) body_memory: Option<usize>,
+
     /// Take no new requests [false]
     #[arg(long, env = "MUSTER_MAINTENANCE", num_args = 0..=1, default_missing_value = "true",
           value_name = "BOOL", value_parser = BoolishValueParser::new())]

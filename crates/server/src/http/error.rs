@@ -48,6 +48,9 @@ pub enum ApiError {
     /// The body is larger than the server accepts. 413.
     #[error("The request body is too large.")]
     PayloadTooLarge,
+    /// The body arrives more slowly than the server waits for. 408.
+    #[error("The request body arrives too slowly.")]
+    TooSlow,
     /// The server is starting, stopping or cut off from what it needs. 503.
     #[error("The server is temporarily unavailable. Please try again later.")]
     Unavailable,
@@ -85,6 +88,7 @@ impl ApiError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -264,6 +268,7 @@ mod tests {
             (ApiError::NotFound, 404),
             (ApiError::MethodNotAllowed, 405),
             (ApiError::PayloadTooLarge, 413),
+            (ApiError::TooSlow, 408),
             (ApiError::RateLimited("2 per 1 second".to_owned()), 429),
             (ApiError::Unavailable, 503),
         ] {

@@ -27,10 +27,14 @@ use axum::{
 use muster_protocol::{Body, RequestValidationError, UNKNOWN_AGENT};
 use serde_json::Value;
 
-use super::{ApiError, error::is_json_type};
+use super::{ApiError, error::is_json_type, json_shape};
 
-/// The largest body the server accepts. Pictures travel in bodies as base64 text.
-pub const BODY_LIMIT: usize = 64 * 1024 * 1024;
+/// The largest body of a route that does not say otherwise.
+pub const BODY_LIMIT: usize = 1024 * 1024;
+/// The largest body of a route that takes long texts.
+pub const TEXT_LIMIT: usize = 8 * 1024 * 1024;
+/// The largest body of a route that takes pictures, which travel in bodies as base64 text.
+pub const PICTURE_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Bodies above this size are read on a thread that may block.
 const LARGE_BODY: usize = 256 * 1024;
@@ -65,7 +69,8 @@ impl<T: Body + Send, S: Send + Sync> FromRequest<S> for ValidBody<T> {
     }
 }
 
-/// Whatever JSON the caller sent, of whatever type it says that it is; `None` if it is no JSON.
+/// Whatever JSON the caller sent, of whatever type it says that it is; `None` if it is no JSON. Answers 400 if it is
+/// too deep or has too many members.
 #[derive(Clone, Debug)]
 pub struct AnyBody(
     /// The body.
@@ -78,11 +83,11 @@ impl<S: Send + Sync> FromRequest<S> for AnyBody {
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let bytes = body(request, state).await?;
         if bytes.len() <= LARGE_BODY {
-            return Ok(Self(serde_json::from_slice(&bytes).ok()));
+            return any(&bytes).map(Self);
         }
-        tokio::task::spawn_blocking(move || Self(serde_json::from_slice(&bytes).ok()))
+        tokio::task::spawn_blocking(move || any(&bytes).map(Self))
             .await
-            .map_err(ApiError::internal)
+            .map_err(ApiError::internal)?
     }
 }
 
@@ -96,7 +101,19 @@ async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiE
     })
 }
 
+/// JSON, unless it would take too much memory.
+fn any(bytes: &[u8]) -> Result<Option<Value>, ApiError> {
+    check_shape(bytes)?;
+    Ok(serde_json::from_slice(bytes).ok())
+}
+
+fn check_shape(bytes: &[u8]) -> Result<(), ApiError> {
+    json_shape::check(bytes)
+        .map_err(|error| ApiError::BadBody(format!("The body is refused: {error}.").into()))
+}
+
 fn read<T: Body>(bytes: &[u8]) -> Result<T, ApiError> {
+    check_shape(bytes)?;
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let value: Value = serde_json::from_slice(text)
         .map_err(|error| ApiError::BadBody(format!("The body is not valid JSON: {error}").into()))?;
@@ -228,7 +245,7 @@ mod tests {
             .route("/key", get(key))
             .route("/maybe", get(maybe))
             .route("/agent", get(|agent: ClientAgent| async move { agent.0 }))
-            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .layer(DefaultBodyLimit::max(PICTURE_LIMIT))
     }
 
     async fn submit(headers: &[(&str, &str)], body: &str) -> (u16, String) {

@@ -15,6 +15,9 @@ const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
      X-Forwarded-For, Proxied-For, Proxy-Authorization, Idempotency-Key",
 );
 
+/// What documents may do that are none.
+const NOTHING_ALLOWED: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
 /// Which node answered: the value of the header `Horde-Node`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeName(HeaderValue);
@@ -51,7 +54,20 @@ pub async fn standard_headers(State(node): State<NodeName>, request: Request, ne
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
     headers.insert("horde-node", node.0);
+    secure(headers);
     response
+}
+
+/// What no answer may be used for. Pages say themselves what they may load; nothing else is a document.
+fn secure(headers: &mut HeaderMap) {
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(NOTHING_ALLOWED);
 }
 
 /// The methods of `Allow` and `OPTIONS`, which every path has.

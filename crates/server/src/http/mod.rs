@@ -6,6 +6,7 @@
 //! extractors and the responder [`Json`].
 
 pub mod arguments;
+pub mod body_guard;
 pub mod client_address;
 pub mod complete;
 pub mod error;
@@ -13,18 +14,22 @@ pub mod extract;
 pub mod field_mask;
 pub mod headers;
 pub mod json;
+pub mod json_shape;
 pub mod path;
 pub mod rate_limit;
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use body_guard::{BodyGuard, BodyLimits};
 pub use client_address::{
     AddressRules, ClientAddress, EffectiveAddress, NoPasskeys, Passkeys, TransportPeer,
 };
 pub use complete::to_the_end;
 pub use error::ApiError;
-pub use extract::{AnyBody, ApiKey, BODY_LIMIT, ClientAgent, MaybeApiKey, ValidBody};
+pub use extract::{
+    AnyBody, ApiKey, BODY_LIMIT, ClientAgent, MaybeApiKey, PICTURE_LIMIT, TEXT_LIMIT, ValidBody,
+};
 pub use field_mask::{FieldMask, MaskError};
 pub use headers::NodeName;
 pub use json::Json;
@@ -35,12 +40,17 @@ pub use rate_limit::{Limits, MemoryStore, PrivilegedAddresses, RateLimiter, Rate
 ///
 /// From the outside inwards: the standard headers and the answers to `OPTIONS`, errors below `/api/`
 /// forced into JSON, panics turned into 500, leading slashes collapsed, addresses resolved, field
-/// masks applied, the body limit, and the answers to unknown paths and wrong methods. A route may
+/// masks applied, bodies watched, the body limit, and the answers to unknown paths and wrong methods. A route may
 /// lower the body limit for itself with a [`DefaultBodyLimit`] of its own.
 ///
 /// The layers go around a router that holds `router` as its only service, because layers added to
 /// `router` itself would run after routing: too late to change a path, and before axum adds `Allow`.
-pub fn with_conventions(router: Router, node: NodeName, addresses: AddressRules) -> Router {
+pub fn with_conventions(
+    router: Router,
+    node: NodeName,
+    addresses: AddressRules,
+    bodies: BodyGuard,
+) -> Router {
     let router = router
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed);
@@ -48,6 +58,7 @@ pub fn with_conventions(router: Router, node: NodeName, addresses: AddressRules)
         .fallback_service(router)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(field_mask::mask_response))
+        .layer(middleware::from_fn_with_state(bodies, body_guard::guard_body))
         .layer(middleware::from_fn_with_state(
             addresses,
             client_address::resolve_addresses,
@@ -156,6 +167,7 @@ mod tests {
             router,
             NodeName::new("host", 7001, "1.0"),
             AddressRules::default(),
+            BodyGuard::new(BodyLimits::default()),
         )
     }
 

@@ -29,15 +29,15 @@ use axum::{
 
 use crate::{
     AppState, description,
-    http::rate_limit::{
-        DEFAULT, GENERATE_ASYNC, GENERATE_CHECK, GENERATE_RATE, GENERATE_STATUS, INTERROGATE_STATUS,
-        KUDOS_TRANSFER, MODES, POP_AND_SUBMIT, RateLimiter, SHARED_KEYS, STYLES, TEXT_STATUS, USER,
-        WORKER_AND_TEAMS,
+    http::{
+        PICTURE_LIMIT, TEXT_LIMIT,
+        rate_limit::{
+            DEFAULT, GENERATE_ASYNC, GENERATE_CHECK, GENERATE_RATE, GENERATE_STATUS, INTERROGATE_STATUS,
+            KUDOS_TRANSFER, MODES, POP_AND_SUBMIT, RateLimiter, SHARED_KEYS, STYLES, TEXT_STATUS, USER,
+            WORKER_AND_TEAMS,
+        },
     },
 };
-
-/// The largest picture that a worker may upload.
-const UPLOAD_LIMIT: usize = 64 * 1024 * 1024;
 
 /// All routes, each with its limits.
 pub(crate) fn all(limiter: &RateLimiter) -> Router<AppState> {
@@ -56,7 +56,9 @@ fn images(limiter: &RateLimiter) -> Router<AppState> {
     Router::new()
         .route(
             "/api/v2/generate/async",
-            post(generate::submit).route_layer(limiter.layer(GENERATE_ASYNC)),
+            post(generate::submit)
+                .layer(DefaultBodyLimit::max(PICTURE_LIMIT))
+                .route_layer(limiter.layer(GENERATE_ASYNC)),
         )
         .route(
             "/api/v2/generate/check/{id}",
@@ -74,7 +76,9 @@ fn images(limiter: &RateLimiter) -> Router<AppState> {
         )
         .route(
             "/api/v2/generate/submit",
-            post(generate::deliver).route_layer(limiter.layer(POP_AND_SUBMIT)),
+            post(generate::deliver)
+                .layer(DefaultBodyLimit::max(PICTURE_LIMIT))
+                .route_layer(limiter.layer(POP_AND_SUBMIT)),
         )
         .route(
             "/api/v2/generate/rate/{id}",
@@ -87,7 +91,9 @@ fn texts_and_alchemy(limiter: &RateLimiter) -> Router<AppState> {
     Router::new()
         .route(
             "/api/v2/generate/text/async",
-            post(text::submit).route_layer(limiter.layer(GENERATE_ASYNC)),
+            post(text::submit)
+                .layer(DefaultBodyLimit::max(TEXT_LIMIT))
+                .route_layer(limiter.layer(GENERATE_ASYNC)),
         )
         .route(
             "/api/v2/generate/text/status/{id}",
@@ -101,11 +107,15 @@ fn texts_and_alchemy(limiter: &RateLimiter) -> Router<AppState> {
         )
         .route(
             "/api/v2/generate/text/submit",
-            post(text::deliver).route_layer(limiter.layer(POP_AND_SUBMIT)),
+            post(text::deliver)
+                .layer(DefaultBodyLimit::max(TEXT_LIMIT))
+                .route_layer(limiter.layer(POP_AND_SUBMIT)),
         )
         .route(
             "/api/v2/interrogate/async",
-            post(interrogate::submit).route_layer(default()),
+            post(interrogate::submit)
+                .layer(DefaultBodyLimit::max(PICTURE_LIMIT))
+                .route_layer(default()),
         )
         .route(
             "/api/v2/interrogate/status/{id}",
@@ -119,7 +129,9 @@ fn texts_and_alchemy(limiter: &RateLimiter) -> Router<AppState> {
         )
         .route(
             "/api/v2/interrogate/submit",
-            post(interrogate::deliver).route_layer(limiter.layer(POP_AND_SUBMIT)),
+            post(interrogate::deliver)
+                .layer(DefaultBodyLimit::max(TEXT_LIMIT))
+                .route_layer(limiter.layer(POP_AND_SUBMIT)),
         )
 }
 
@@ -365,6 +377,6 @@ fn pages_and_files(limiter: &RateLimiter) -> Router<AppState> {
             "/blobs/{bucket}/{key}",
             get(blobs::download)
                 .put(blobs::upload)
-                .layer(DefaultBodyLimit::max(UPLOAD_LIMIT)),
+                .layer(DefaultBodyLimit::max(PICTURE_LIMIT)),
         )
 }

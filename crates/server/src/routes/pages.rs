@@ -1,13 +1,17 @@
 //! The few pages for people: the front page and registration.
 
+use std::sync::LazyLock;
+
 use axum::{
     Form,
     extract::{State, rejection::FormRejection},
-    http::StatusCode,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use muster_engine::{EngineError, NewKey};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     AppState,
@@ -21,7 +25,7 @@ pub(crate) struct Registration {
 }
 
 /// The front page.
-pub(crate) async fn index(State(state): State<AppState>) -> Html<String> {
+pub(crate) async fn index(State(state): State<AppState>) -> Response {
     page(
         &state.about.title,
         "<p>This is an AI Horde: volunteers' computers make the pictures that people ask for.</p>\
@@ -32,19 +36,25 @@ pub(crate) async fn index(State(state): State<AppState>) -> Html<String> {
 }
 
 /// The form to register with.
-pub(crate) async fn register_form(State(state): State<AppState>) -> Html<String> {
+pub(crate) async fn register_form(State(state): State<AppState>) -> Response {
     page(&state.about.title, &form(""))
 }
 
-/// Registers a pseudonymous account and shows its key, this once.
+/// Registers a pseudonymous account and shows its key, this once. A form that another site sends is refused: whoever
+/// looks at that site did not want it.
 ///
 /// As with the reference server every outcome is a page with status 200, but for a missing field.
 /// Scripts find the key in the element of class `ah-api-key`.
 pub(crate) async fn register(
     State(state): State<AppState>,
     ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
     registration: Result<Form<Registration>, FormRejection>,
 ) -> Result<Response, ApiError> {
+    if is_from_elsewhere(&headers) {
+        let body = form("<p role=\"alert\">Another site sent you here. Please send the form yourself.</p>");
+        return Ok((StatusCode::FORBIDDEN, page(&state.about.title, &body)).into_response());
+    }
     let Ok(Form(Registration { username })) = registration else {
         let body = form("<p role=\"alert\">The form needs a user name.</p>");
         return Ok((StatusCode::BAD_REQUEST, page(&state.about.title, &body)).into_response());
@@ -62,7 +72,13 @@ pub(crate) async fn register(
         }
         outcome => welcome(&outcome?),
     };
-    Ok(page(&state.about.title, &body).into_response())
+    Ok(page(&state.about.title, &body))
+}
+
+/// Whether a browser says that another site sent the form. Programs do not say anything.
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
 }
 
 fn welcome(key: &NewKey) -> String {
@@ -84,14 +100,27 @@ fn form(notice: &str) -> String {
     )
 }
 
+/// How pages look. It is part of each page, and the only style that browsers are told to accept.
+const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}\
+                     code{font-size:1.2rem;background:#eee;padding:.2rem .4rem}";
+
+/// What pages may do: look as we say, and send their forms to us. No script, no frame, nothing from elsewhere.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = STANDARD.encode(Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).expect("a policy is plain text")
+});
+
 /// The frame around every page. `title` is the operator's, `body` is markup.
-fn page(title: &str, body: &str) -> Html<String> {
+fn page(title: &str, body: &str) -> Response {
     let title = muster_engine::names::clean(title);
-    Html(format!(
+    let markup = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
-         <style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}}\
-         code{{font-size:1.2rem;background:#eee;padding:.2rem .4rem}}</style></head>\
+         <style>{STYLE}</style></head>\
          <body><h1>{title}</h1>{body}</body></html>"
-    ))
+    );
+    ([(header::CONTENT_SECURITY_POLICY, POLICY.clone())], Html(markup)).into_response()
 }

@@ -198,16 +198,6 @@ async fn head_works_where_get_does() {
 }
 
 #[tokio::test]
-async fn a_body_beyond_the_limit_is_refused() {
-    let server = TestServer::start().await;
-    let body = vec![b' '; muster_server::http::BODY_LIMIT + 1];
-    let headers = [("apikey", ANONYMOUS), ("content-type", "application/json")];
-    let answer = server.send(Method::POST, ASYNC, &headers, body).await;
-    answer.plain(413);
-    assert_eq!(answer.header("content-type"), JSON);
-}
-
-#[tokio::test]
 async fn the_agent_is_read_from_either_header() {
     let server = TestServer::start().await;
     let key = ("apikey", ANONYMOUS);

@@ -16,6 +16,7 @@ mod filters;
 mod generate;
 mod interrogate;
 mod kudos;
+mod limits;
 mod pages;
 mod permissions;
 mod replay;

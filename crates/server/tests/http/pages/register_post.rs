@@ -153,3 +153,44 @@ async fn a_name_that_is_too_long_is_remembered() {
         assert_eq!(seen["suspicious"], level);
     }
 }
+
+#[tokio::test]
+async fn forms_that_another_site_sends_are_refused() {
+    let server = TestServer::start().await;
+    let register = async |site: &str| {
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("sec-fetch-site", site),
+        ];
+        server
+            .send(Method::POST, "/register", &headers, "username=ann")
+            .await
+    };
+    for site in ["cross-site", "same-site"] {
+        let refused = register(site).await;
+        assert_eq!(refused.status, 403);
+        assert!(!refused.text.contains("ah-api-key"), "{}", refused.text);
+    }
+    for site in ["same-origin", "none"] {
+        let page = register(site).await;
+        assert_eq!(page.status, 200);
+        assert!(page.text.contains("ah-api-key"));
+    }
+}
+
+#[tokio::test]
+async fn pages_run_no_scripts_and_load_nothing() {
+    let server = TestServer::start().await;
+    for path in ["/", "/register"] {
+        let page = server.get(path).await;
+        let policy = page.header("content-security-policy");
+        assert!(
+            policy.starts_with("default-src 'none'; style-src 'sha256-"),
+            "{policy}"
+        );
+        assert!(policy.contains("form-action 'self'") && policy.contains("frame-ancestors 'none'"));
+        assert_eq!(page.header("x-content-type-options"), "nosniff");
+        assert_eq!(page.header("referrer-policy"), "no-referrer");
+        assert!(!page.text.contains("<script"));
+    }
+}

@@ -17,7 +17,7 @@ use muster_engine::{
 };
 use muster_kudos::image::ImagePricing;
 use muster_protocol::{TestUser, TestUserInput, Timestamp, UserId};
-use muster_server::{About, ServerConfig, router, serve};
+use muster_server::{About, BodyLimits, ConnectionLimits, ServerConfig, router, serve};
 use muster_store::{AccountChanges, BlobConfig, Blobs, Role, Roles, Store, StoreConfig, WorkerChanges};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -44,6 +44,9 @@ pub(crate) struct Setup {
     pub(crate) ratings: Option<String>,
     /// Who is asked about addresses, and what happens if it does not answer.
     pub(crate) reputation: Option<(String, WhenUnknown)>,
+    /// How patient the server is.
+    pub(crate) connections: ConnectionLimits,
+    pub(crate) bodies: BodyLimits,
     /// What the operator tells about the horde.
     pub(crate) about: About,
 }
@@ -65,6 +68,8 @@ impl Default for Setup {
             reach: Reach::Public,
             ratings: None,
             reputation: None,
+            connections: ConnectionLimits::default(),
+            bodies: BodyLimits::default(),
             about: About {
                 title: "Test horde".to_owned(),
                 url: "https://horde.example".to_owned(),
@@ -226,12 +231,14 @@ impl TestServer {
             port: 7001,
             trusted_hops: setup.trusted_hops,
             rate_limits: setup.rate_limits,
+            bodies: setup.bodies,
         };
         let stop = CancellationToken::new();
         let running = tokio::spawn(run(
             engine.clone(),
             listener,
             router(engine.clone(), &config),
+            setup.connections,
             stop.clone(),
         ));
         Self {
@@ -256,6 +263,11 @@ impl TestServer {
     /// Where the server keeps its files.
     pub(crate) fn directory(&self) -> PathBuf {
         self.home.directory().to_owned()
+    }
+
+    /// Where the server listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// An absolute address on the server.
@@ -415,11 +427,16 @@ impl TestServer {
     }
 }
 
-async fn run(engine: Engine, listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+async fn run(
+    engine: Engine,
+    listener: TcpListener,
+    router: axum::Router,
+    connections: ConnectionLimits,
+    stop: CancellationToken,
+) {
     let stopped = stop.clone();
-    serve(listener, router, async move { stopped.cancelled().await })
-        .await
-        .unwrap();
+    let stopped = async move { stopped.cancelled().await };
+    serve(listener, router, connections, stopped).await;
     engine.store().clone().close().await;
 }
 
