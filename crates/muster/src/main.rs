@@ -12,6 +12,12 @@ mod signals;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
+
+/// The system's allocator keeps what many threads have freed, in pieces too small to be given back: after a flood the
+/// server stayed as large as it had been in it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// An AI Horde server: turns volunteers' GPUs into one inference cluster
 #[derive(Parser)]

@@ -1,7 +1,5 @@
 //! The machine-readable description of the API, generated from the types and handlers themselves.
 
-use std::sync::LazyLock;
-
 use axum::{
     extract::State,
     http::header::CONTENT_TYPE,
@@ -122,14 +120,14 @@ struct Description;
 
 /// `GET /api/swagger.json`
 pub(crate) async fn document(State(state): State<AppState>) -> Response {
-    static DOCUMENT: LazyLock<Value> = LazyLock::new(describe);
-    let mut document = DOCUMENT.clone();
-    document["info"]["title"] = state.about.title.as_str().into();
-    (
-        [(CONTENT_TYPE, CONTENT_TYPE_JSON)],
-        Bytes::from(document.to_string()),
-    )
-        .into_response()
+    ([(CONTENT_TYPE, CONTENT_TYPE_JSON)], state.description).into_response()
+}
+
+/// The description of a horde with a title. It is written once: many who ask for it and read slowly share it.
+pub(crate) fn written(title: &str) -> Bytes {
+    let mut document = describe();
+    document["info"]["title"] = title.into();
+    Bytes::from(document.to_string())
 }
 
 /// The description with the request bodies as they are enforced.

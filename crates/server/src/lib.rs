@@ -21,6 +21,7 @@ mod serving;
 use std::sync::Arc;
 
 use axum::Router;
+use bytes::Bytes;
 use muster_engine::Engine;
 use muster_protocol::UserId;
 
@@ -59,6 +60,8 @@ pub struct ServerConfig {
 pub(crate) struct AppState {
     pub(crate) engine: Engine,
     pub(crate) about: Arc<About>,
+    /// The description of the API.
+    pub(crate) description: Bytes,
     /// Whose limits are raised.
     pub(crate) privileged: Arc<PrivilegedAddresses>,
 }
@@ -87,6 +90,7 @@ pub fn router(engine: Engine, config: &ServerConfig) -> Router {
     };
     let state = AppState {
         engine: engine.clone(),
+        description: description::written(&config.about.title),
         about: Arc::new(config.about.clone()),
         privileged,
     };

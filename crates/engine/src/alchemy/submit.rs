@@ -15,10 +15,13 @@ use super::request::{AlchemyRequest, Source, source_key};
 use crate::{
     Call, Engine, EngineError,
     error::Result,
-    requests::{Accepting, has_nul, nul_refusal, value_has_nul},
+    requests::{Accepting, check_kept, has_nul, nul_refusal},
     sources,
     work::Part,
 };
+
+/// What the texts of a request take at most, in bytes.
+const KEPT: usize = 256 * 1024;
 
 impl Engine {
     /// Accepts a request for forms on a picture.
@@ -112,14 +115,9 @@ fn checked_tiles((width, height): (u32, u32)) -> Result<u32> {
     Ok(tiles)
 }
 
-/// No text that is kept may contain NUL, which databases do not store.
+/// What is kept as it was sent.
 fn check_texts(input: &RequestInput) -> Result<()> {
     let payloads = input.forms.iter().filter_map(|form| form.payload.as_ref());
-    let in_payload = |(name, value): (&String, &Value)| has_nul(name) || value_has_nul(value);
-    if input.webhook.as_deref().is_some_and(has_nul)
-        || payloads.flat_map(|payload| &payload.0).any(in_payload)
-    {
-        return Err(nul_refusal());
-    }
-    Ok(())
+    let (names, values): (Vec<&String>, Vec<&Value>) = payloads.flat_map(|payload| &payload.0).unzip();
+    check_kept(names.into_iter().chain(&input.webhook), values, KEPT)
 }

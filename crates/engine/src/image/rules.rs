@@ -13,19 +13,16 @@ use muster_protocol::{
     },
 };
 use muster_store::Role;
+use serde_json::Value;
 
-use crate::{
-    EngineError,
-    accounts::Caller,
-    error::Result,
-    models::ModelReference,
-    requests::{has_nul, nul_refusal, value_has_nul},
-};
+use crate::{EngineError, accounts::Caller, error::Result, models::ModelReference, requests::check_kept};
 
 /// Models that make something of another picture.
 const NEED_A_SOURCE: [&str; 2] = ["Stable Diffusion 2 Depth", "pix2pix"];
 /// A `Client-Agent` that was copied from an example.
 const EXAMPLE_AGENT: &str = "My-Project:v0.0.1:My-Contact";
+/// What the texts of a request take at most, in bytes.
+const KEPT: usize = 512 * 1024;
 /// The most words in a prompt.
 const PROMPT_WORDS: usize = 7500;
 
@@ -33,13 +30,13 @@ fn refuse(code: ReturnCode, message: impl Into<String>) -> Result<()> {
     Err(EngineError::refused(code, message))
 }
 
-/// No text that is kept may contain NUL, which databases do not store.
+/// What is kept as it was sent.
 pub(crate) fn check_texts(input: &RequestInput) -> Result<()> {
     let params = &input.params;
     let optional = [&input.proxied_account, &input.webhook, &input.style, &params.seed];
     let loras = params.loras.iter().flatten();
     let tis = params.tis.iter().flatten();
-    let mut texts = std::iter::once(&input.prompt)
+    let texts = std::iter::once(&input.prompt)
         .chain(&input.models)
         .chain(&input.workers)
         .chain(optional.into_iter().flatten())
@@ -52,19 +49,11 @@ pub(crate) fn check_texts(input: &RequestInput) -> Result<()> {
                 .flatten()
                 .flat_map(|extra| [&extra.text, &extra.reference]),
         );
-    let free_form = params
-        .special
-        .iter()
-        .flatten()
-        .any(|(name, value)| has_nul(name) || value_has_nul(value))
-        || [&params.control_strength, &params.init_as_image]
-            .into_iter()
-            .flatten()
-            .any(value_has_nul);
-    if texts.any(|text| has_nul(text)) || free_form {
-        return Err(nul_refusal());
-    }
-    Ok(())
+    let special = params.special.iter().flatten();
+    let (names, values): (Vec<&String>, Vec<&Value>) = special.unzip();
+    let free_form = [&params.control_strength, &params.init_as_image];
+    let values = values.into_iter().chain(free_form.into_iter().flatten());
+    check_kept(texts.chain(names), values, KEPT)
 }
 
 /// What depends on the parameters alone.

@@ -114,6 +114,51 @@ impl Engine {
     }
 }
 
+/// Looks at everything of a request that is kept as it was sent: no text may contain NUL, and all of it may take
+/// `limit` bytes together, for it waits in memory. (The reference server leaves that to its proxy.)
+///
+/// # Errors
+/// `NulByteInPayload`, `BadRequest`.
+pub(crate) fn check_kept<'a>(
+    texts: impl IntoIterator<Item = &'a String>,
+    values: impl IntoIterator<Item = &'a Value>,
+    limit: usize,
+) -> Result<()> {
+    let mut bytes = 0;
+    for text in texts {
+        if has_nul(text) {
+            return Err(nul_refusal());
+        }
+        bytes += text.len();
+    }
+    for value in values {
+        if value_has_nul(value) {
+            return Err(nul_refusal());
+        }
+        bytes += bytes_of(value);
+    }
+    if bytes > limit {
+        let message = format!("The texts of this request take {bytes} bytes; {limit} are allowed.");
+        return Err(EngineError::refused(ReturnCode::BadRequest, message));
+    }
+    Ok(())
+}
+
+/// What a value takes, roughly.
+fn bytes_of(value: &Value) -> usize {
+    /// A number, a bracket, a comma.
+    const SMALL: usize = 8;
+    match value {
+        Value::String(text) => text.len() + SMALL,
+        Value::Array(items) => items.iter().map(bytes_of).sum::<usize>() + SMALL,
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| name.len() + bytes_of(value);
+            members.iter().map(member).sum::<usize>() + SMALL
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => SMALL,
+    }
+}
+
 /// Whether a text contains NUL, which databases do not store.
 pub(crate) fn has_nul(text: &str) -> bool {
     text.contains('\0')

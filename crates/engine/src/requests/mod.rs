@@ -15,7 +15,7 @@ use muster_dispatch::WorkerList;
 use muster_protocol::WorkerId;
 
 pub(crate) use accept::Accepting;
-pub(crate) use checks::{Asking, has_nul, nul_refusal, value_has_nul};
+pub(crate) use checks::{Asking, check_kept, has_nul, nul_refusal, value_has_nul};
 
 /// How long a request waits without anything happening to it.
 pub(crate) const LIFETIME: Duration = Duration::from_mins(20);

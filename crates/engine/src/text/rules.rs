@@ -7,22 +7,20 @@ use std::collections::BTreeSet;
 
 use muster_protocol::{ReturnCode, text::RequestInput};
 
-use crate::{
-    EngineError,
-    error::Result,
-    requests::{has_nul, nul_refusal},
-};
+use crate::{EngineError, error::Result, requests::check_kept};
 
 /// Places of a sampler order: all samplers must be in it.
 const SAMPLERS: usize = 7;
 /// The most stop sequences, and their characters together.
 const STOP_SEQUENCES: (usize, usize) = (128, 2000);
+/// What the texts of a request take at most, in bytes: more than the longest context of any model.
+const KEPT: usize = 4 * 1024 * 1024;
 
 fn refuse(code: ReturnCode, message: impl Into<String>) -> Result<()> {
     Err(EngineError::refused(code, message))
 }
 
-/// No text that is kept may contain NUL, which databases do not store.
+/// What is kept as it was sent.
 pub(super) fn check_texts(input: &RequestInput) -> Result<()> {
     let optional = [
         &input.prompt,
@@ -31,16 +29,13 @@ pub(super) fn check_texts(input: &RequestInput) -> Result<()> {
         &input.style,
         &input.softprompt,
     ];
-    let mut texts = input
+    let texts = input
         .models
         .iter()
         .chain(&input.workers)
         .chain(optional.into_iter().flatten())
         .chain(input.params.stop_sequence.iter().flatten());
-    if texts.any(|text| has_nul(text)) {
-        return Err(nul_refusal());
-    }
-    Ok(())
+    check_kept(texts, [], KEPT)
 }
 
 /// Something must be there to be continued.

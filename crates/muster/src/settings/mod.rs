@@ -108,7 +108,7 @@ impl Default for Settings {
             trusted_proxies: 0,
             connections: 16_384,
             connections_per_address: 1024,
-            body_memory: 512,
+            body_memory: 256,
             maintenance: false,
             invite_only: false,
             raid: false,

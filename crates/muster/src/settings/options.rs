@@ -160,8 +160,8 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) connections_per_address: Option<usize>,
 
-    /// How much memory the bodies of all requests in flight may take, in MiB; beyond that requests are refused for the
-    /// moment [512]
+    /// How many MiB of bodies may be in flight at the same time; beyond that requests are refused for the moment.
+    /// In memory a body takes up to three times its size [256]
     #[arg(long, env = "MUSTER_BODY_MEMORY", value_name = "MIB")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) body_memory: Option<usize>,

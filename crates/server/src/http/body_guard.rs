@@ -29,7 +29,8 @@ use super::ApiError;
 /// What all bodies together may cost, and how slow one may be.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
-    /// Bytes of bodies in memory at the same time.
+    /// Bytes of bodies in flight at the same time. In memory a body takes up to three times its size: its pieces, what they
+    /// are put together to, and what is read from that.
     pub memory: usize,
     /// How long a body may take, whatever its size …
     pub grace: Duration,
@@ -40,7 +41,7 @@ pub struct BodyLimits {
 impl Default for BodyLimits {
     fn default() -> Self {
         Self {
-            memory: 512 * 1024 * 1024,
+            memory: 256 * 1024 * 1024,
             grace: Duration::from_secs(20),
             slowest: 16 * 1024,
         }

@@ -107,9 +107,7 @@ fn texts_and_alchemy(limiter: &RateLimiter) -> Router<AppState> {
         )
         .route(
             "/api/v2/generate/text/submit",
-            post(text::deliver)
-                .layer(DefaultBodyLimit::max(TEXT_LIMIT))
-                .route_layer(limiter.layer(POP_AND_SUBMIT)),
+            post(text::deliver).route_layer(limiter.layer(POP_AND_SUBMIT)),
         )
         .route(
             "/api/v2/interrogate/async",
@@ -129,9 +127,7 @@ fn texts_and_alchemy(limiter: &RateLimiter) -> Router<AppState> {
         )
         .route(
             "/api/v2/interrogate/submit",
-            post(interrogate::deliver)
-                .layer(DefaultBodyLimit::max(TEXT_LIMIT))
-                .route_layer(limiter.layer(POP_AND_SUBMIT)),
+            post(interrogate::deliver).route_layer(limiter.layer(POP_AND_SUBMIT)),
         )
 }
 

@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{ANONYMOUS, Setup, TestServer, plain_request};
+use crate::support::{ANONYMOUS, Setup, TestServer, changed, picture, plain_request};
 
 const MIB: usize = 1024 * 1024;
 
@@ -36,8 +36,8 @@ async fn every_route_has_a_limit_of_its_own() {
         ("/api/v2/generate/submit", 64),
         ("/api/v2/interrogate/async", 64),
         ("/api/v2/generate/text/async", 8),
-        ("/api/v2/generate/text/submit", 8),
-        ("/api/v2/interrogate/submit", 8),
+        ("/api/v2/generate/text/submit", 1),
+        ("/api/v2/interrogate/submit", 1),
         ("/api/v2/generate/pop", 1),
         ("/api/v2/filters", 1),
         ("/api/v2/kudos/transfer", 1),
@@ -66,6 +66,44 @@ async fn json_of_brackets_is_not_read() {
         let many = format!("{{\"prompt\": [{}[]]}}", "[],".repeat(250_000));
         assert!(post(path, many).await.contains("200000 values"));
     }
+}
+
+#[tokio::test]
+async fn what_waits_in_memory_is_not_too_long() {
+    let server = TestServer::start().await;
+    let picture = json!({"source_image": picture(), "forms": [{"name": "caption", "payload": {}}]});
+    let text = json!({"prompt": "x", "params": {"max_length": 16}});
+    let long = |bytes: usize| "x".repeat(bytes);
+    for (path, body) in [
+        (
+            "generate",
+            changed(plain_request(), json!({"prompt": long(513 * 1024)})),
+        ),
+        (
+            "generate/text",
+            changed(text.clone(), json!({"prompt": long(4 * MIB + 1)})),
+        ),
+        (
+            "interrogate",
+            changed(
+                picture,
+                json!({"forms": [{"name": "caption", "payload": {"a": long(257 * 1024)}}]}),
+            ),
+        ),
+    ] {
+        let path = format!("/api/v2/{path}/async");
+        let told = server
+            .post(&path, ANONYMOUS, &body)
+            .await
+            .refused(400, "BadRequest");
+        assert!(told.contains("bytes"), "{told}");
+    }
+    // The longest contexts fit.
+    let long = changed(text, json!({"prompt": long(4 * MIB - 100)}));
+    server
+        .post("/api/v2/generate/text/async", ANONYMOUS, &long)
+        .await
+        .ok(202);
 }
 
 #[tokio::test]
