@@ -19,8 +19,6 @@ use crate::{
     outbound::{Outbound, OutboundError},
 };
 
-/// How long the rating service may take.
-const TIMEOUT: Duration = Duration::from_secs(3);
 /// From this rating on, a picture that is rated alone is taken for the best one.
 const GOOD: u32 = 7;
 
@@ -31,6 +29,13 @@ pub struct RatingService {
     pub url: String,
     /// How it is called. The operator chooses it, so it may be anywhere.
     pub outbound: Outbound,
+    /// How long it may take to answer.
+    pub timeout: Duration,
+}
+
+impl RatingService {
+    /// How long a rating service usually may take.
+    pub const TIMEOUT: Duration = Duration::from_secs(3);
 }
 
 impl Engine {
@@ -114,7 +119,7 @@ impl Engine {
             let message = "This horde passes no ratings on.";
             return Err(attempt(ReturnCode::AestheticsServerDown, message));
         };
-        match service.outbound.ask(&service.url, body, TIMEOUT).await {
+        match service.outbound.ask(&service.url, body, service.timeout).await {
             Ok((status, _)) if status.is_success() => Ok(()),
             Ok((status, _)) if status.as_u16() == 403 => {
                 let message = "These pictures are rated already.";
@@ -124,6 +129,13 @@ impl Engine {
             Err(OutboundError::Transport(error)) if error.is_timeout() && !error.is_connect() => {
                 let message = "The rating service took too long.";
                 Err(attempt(ReturnCode::AestheticsServerTimeout, message))
+            }
+            Err(
+                error @ (OutboundError::TooLarge(_) | OutboundError::BadAddress | OutboundError::Private),
+            ) => {
+                tracing::warn!(%error, "the rating service cannot be used");
+                let message = "Something went wrong with the rating service.";
+                Err(attempt(ReturnCode::InvalidAestheticAttempt, message))
             }
             Err(error) => {
                 tracing::warn!(%error, "the rating service cannot be reached");

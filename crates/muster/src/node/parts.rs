@@ -131,7 +131,11 @@ fn outbound(settings: &Settings) -> anyhow::Result<Outbound> {
 fn ratings(settings: &Settings, outbound: &Outbound) -> Option<RatingService> {
     let url = settings.ratings_url.clone()?;
     let outbound = outbound.clone();
-    Some(RatingService { url, outbound })
+    Some(RatingService {
+        url,
+        outbound,
+        timeout: RatingService::TIMEOUT,
+    })
 }
 
 /// Who is asked about addresses, if the operator says so.

@@ -20,6 +20,7 @@ mod limits;
 mod pages;
 mod permissions;
 mod replay;
+mod return_codes;
 mod safety;
 mod shared_keys;
 mod stats;

@@ -73,13 +73,15 @@ impl Scene {
     }
 
     async fn restarted(self, ratings: Option<String>) -> Self {
-        let server = self
-            .server
-            .restart(Setup {
-                ratings,
-                ..Setup::default()
-            })
-            .await;
+        self.restarted_with(Setup {
+            ratings,
+            ..Setup::default()
+        })
+        .await
+    }
+
+    async fn restarted_with(self, setup: Setup) -> Self {
+        let server = self.server.restart(setup).await;
         Self { server, ..self }
     }
 
@@ -202,19 +204,65 @@ async fn only_what_is_shared_and_done_is_rated() {
 }
 
 #[tokio::test]
+async fn one_picture_is_not_the_best_of_any() {
+    let server = TestServer::start().await;
+    let client = server.user("client", 1000).await;
+    let owner = server.user_with("owner", Role::Customizer).await;
+    let server = server.restart(Setup::default()).await;
+    let body = changed(plain_request(), json!({"models": [COMPARED], "params": {"n": 2}}));
+    let request = server.request(&client.api_key, &body).await;
+    let pop = changed(worker("Keeper"), json!({"models": [COMPARED]}));
+    let job = server.pop(&owner.api_key, &pop).await.ok(200)["id"].clone();
+    server
+        .deliver(&owner.api_key, job.as_str().unwrap())
+        .await
+        .ok(200);
+    server
+        .delete(&format!("/api/v2/generate/status/{request}"))
+        .await
+        .ok(200);
+    rate(&server, &request, &json!({"best": job}))
+        .await
+        .refused(400, "AestheticsSolo");
+}
+
+/// A rating service that answers like this.
+async fn service(answer: axum::routing::MethodRouter) -> String {
+    let router = Router::new().route("/", answer);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    url
+}
+
+#[tokio::test]
+async fn a_service_that_says_nothing_or_too_much_is_not_waited_for() {
+    let (_, scene) = Scene::with_answers(&[]).await;
+    let body = json!({"best": scene.jobs[1]});
+    let silent = service(post(std::future::pending::<()>)).await;
+    let setup = Setup {
+        ratings: Some(silent),
+        ratings_timeout: std::time::Duration::from_millis(50),
+        ..Setup::default()
+    };
+    let scene = scene.restarted_with(setup).await;
+    scene.rate(&body).await.refused(400, "AestheticsServerTimeout");
+    let talkative = service(post(|| async { "x".repeat(100_000) })).await;
+    let scene = scene.restarted(Some(talkative)).await;
+    scene.rate(&body).await.refused(400, "InvalidAestheticAttempt");
+}
+
+#[tokio::test]
 async fn what_goes_wrong_with_the_service_is_told() {
     let (_, scene) = Scene::with_answers(&[500, 403]).await;
     let body = json!({"best": scene.jobs[1]});
     scene.rate(&body).await.refused(400, "AestheticsAlreadyExist");
     scene.rate(&body).await.refused(400, "AestheticsServerRejected");
 
-    let refusing = Router::new().route(
-        "/",
-        post(|| async { (StatusCode::BAD_REQUEST, Json(json!({"detail": "no thanks"}))) }),
-    );
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, refusing).await.unwrap() });
+    let url = service(post(|| async {
+        (StatusCode::BAD_REQUEST, Json(json!({"detail": "no thanks"})))
+    }))
+    .await;
     let scene = scene.restarted(Some(url)).await;
     let message = scene.rate(&body).await.refused(400, "AestheticsServerError");
     assert!(message.contains("no thanks"), "{message}");

@@ -42,6 +42,7 @@ pub(crate) struct Setup {
     pub(crate) reach: Reach,
     /// Where ratings go.
     pub(crate) ratings: Option<String>,
+    pub(crate) ratings_timeout: Duration,
     /// Who is asked about addresses, and what happens if it does not answer.
     pub(crate) reputation: Option<(String, WhenUnknown)>,
     /// How patient the server is.
@@ -67,6 +68,7 @@ impl Default for Setup {
             public_url: None,
             reach: Reach::Public,
             ratings: None,
+            ratings_timeout: RatingService::TIMEOUT,
             reputation: None,
             connections: ConnectionLimits::default(),
             bodies: BodyLimits::default(),
@@ -214,6 +216,7 @@ impl TestServer {
             ratings: setup.ratings.map(|url| RatingService {
                 url,
                 outbound: Outbound::new(Reach::Anywhere).unwrap(),
+                timeout: setup.ratings_timeout,
             }),
             notifier: Outbound::new(Reach::Anywhere).unwrap(),
             reputation: setup.reputation.map(|(url, when_unknown)| ReputationService {
