@@ -141,4 +141,51 @@ mod tests {
         assert!(from_base64("a").is_err());
         assert!(from_base64("=aGVsbG8").is_err());
     }
+
+    /// A small picture of every format that is read, with a few bytes changed and its end cut off.
+    fn damaged() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+        use image::ImageFormat as F;
+        use proptest::prelude::*;
+        let formats = [F::Png, F::Jpeg, F::Gif, F::WebP, F::Bmp, F::Tiff];
+        let pictures: Vec<Vec<u8>> = formats
+            .into_iter()
+            .map(|format| {
+                let picture =
+                    image::RgbImage::from_fn(24, 16, |x, y| image::Rgb([(x * 9) as u8, (y * 9) as u8, 7]));
+                let mut bytes = std::io::Cursor::new(Vec::new());
+                picture.write_to(&mut bytes, format).unwrap();
+                bytes.into_inner()
+            })
+            .collect();
+        let changes = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8);
+        let kept = prop_oneof![3 => Just(1.0), 1 => 0.0..1.0];
+        (proptest::sample::select(pictures), changes, kept).prop_map(|(mut bytes, changes, kept)| {
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes.truncate((bytes.len() as f64 * kept) as usize);
+            bytes
+        })
+    }
+
+    proptest::proptest! {
+        /// Whatever is sent as a picture, it is one or is refused, within the limits.
+        #[test]
+        fn no_picture_fails(bytes in damaged()) {
+            use base64::Engine as _;
+            let sent = base64::engine::general_purpose::STANDARD.encode(&bytes);
+            if let Ok(picture) = read_sent(&sent) {
+                proptest::prop_assert!(u64::from(picture.width()) * u64::from(picture.height()) <= MOST_PIXELS);
+                let _ = encode(&picture);
+            }
+            let _ = read_fetched(&bytes).map(|picture| encode(&picture));
+            let _ = size_of_fetched(&bytes);
+        }
+
+        #[test]
+        fn no_text_fails(text in ".{0,80}|(data:image/png;base64,)?[A-Za-z0-9+/=]{0,80}") {
+            let _ = read_sent(&text);
+        }
+    }
 }

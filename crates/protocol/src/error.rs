@@ -20,13 +20,15 @@ pub struct RequestError {
     pub rc: Option<String>,
 }
 
-/// A body or argument that does not have the documented shape. Clients tell it by `errors`.
+/// A body or argument that does not have the documented shape. Clients tell it by `errors`, which other errors with the
+/// same status do not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RequestValidationError {
     /// What went wrong, for people.
     #[schema(min_length = 1)]
     pub message: String,
     /// One text for each offending member, by its path: names and list indexes joined by dots.
+    #[schema(required = false)]
     pub errors: BTreeMap<String, String>,
 }
 

@@ -1,8 +1,14 @@
 //! [`ReturnCode`]: the `rc` of an error, which clients compare letter by letter.
 
 use serde::{Deserialize, Serialize};
-use strum::{AsRefStr, Display, EnumIter, EnumString, IntoStaticStr};
-use utoipa::ToSchema;
+use strum::{AsRefStr, Display, EnumIter, EnumString, IntoEnumIterator as _, IntoStaticStr};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, RefOr,
+        schema::{Schema, Type},
+    },
+};
 
 macro_rules! return_codes {
     ($($status:literal { $($(#[$attr:meta])* $name:ident $(= $wire:literal)?),* $(,)? })*) => {
@@ -11,7 +17,7 @@ macro_rules! return_codes {
         /// Five codes end in a full stop on the wire and three contain a blank; clients know them
         /// so. Some codes are published but never sent.
         #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, AsRefStr, Display, EnumIter,
+            Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, AsRefStr, Display, EnumIter,
             EnumString, IntoStaticStr,
         )]
         #[allow(missing_docs, clippy::enum_variant_names)] // the names are the documentation
@@ -214,6 +220,20 @@ return_codes! {
         TooManyPrompts,
     }
 }
+
+impl PartialSchema for ReturnCode {
+    /// The codes as they are sent. The derived schema would have the names of the variants.
+    fn schema() -> RefOr<Schema> {
+        let codes = Self::iter().map(<&'static str>::from);
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(codes))
+            .description(Some("What went wrong, for programs."))
+            .into()
+    }
+}
+
+impl ToSchema for ReturnCode {}
 
 #[cfg(test)]
 mod tests {

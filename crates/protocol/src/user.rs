@@ -91,7 +91,8 @@ pub struct UserDetails {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = MonthlyKudos)]
 pub struct MonthlyKudos {
-    /// Kudos a month.
+    /// Kudos a month. Lists of accounts leave it out.
+    #[schema(required = false)]
     pub amount: i64,
     /// RFC 822 date of the last time.
     #[serde(default, skip_serializing_if = "Option::is_none")]

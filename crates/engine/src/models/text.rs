@@ -177,4 +177,18 @@ mod tests {
             assert_eq!(reference.get(name).unwrap().parameters, 7_248_023_552);
         }
     }
+
+    proptest::proptest! {
+        /// Whatever a model is called, it is known or not, and a brand does not change which.
+        #[test]
+        fn no_name_fails(name in r"([a-z]{0,9}/)?[A-Za-z0-9._:#-]{0,40}(::.{0,20})?|.{0,60}") {
+            let reference = TextModels::bundled();
+            let known = reference.get(&name).is_some();
+            let _ = reference.priced(&name);
+            proptest::prop_assert!(*reference.shared_name(&name) == *name);
+            if !name.contains("::") && !name.ends_with(':') {
+                proptest::prop_assert_eq!(reference.get(&format!("{name}::owner#7")).is_some(), known);
+            }
+        }
+    }
 }

@@ -354,4 +354,26 @@ mod tests {
         assert_eq!(status, 400);
         assert!(text.starts_with(r#"{"message":"Mask error: "#));
     }
+
+    proptest::proptest! {
+        /// Whatever a mask is, it is applied or refused, and what it leaves was there before.
+        #[test]
+        fn no_mask_fails(text in r"[a-c*,{} ]{0,40}|.{0,40}") {
+            let value = json!({"a": {"b": [1, {"c": 2}], "c": null}, "b": [], "c": "text"});
+            if let Ok(Value::Object(left)) = mask(&text, value.clone()) {
+                proptest::prop_assert!(left.keys().all(|name| value.get(name).is_some()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_mask_of_braces_does_not_exhaust_the_stack() {
+        for text in [
+            "{".repeat(60_000),
+            "a{".repeat(30_000),
+            format!("{}{}", "a{".repeat(20_000), "}".repeat(20_000)),
+        ] {
+            let _ = mask(&text, json!({"a": 1}));
+        }
+    }
 }

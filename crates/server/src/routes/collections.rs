@@ -133,6 +133,7 @@ pub(crate) async fn patch(
            ("apikey" = String, Header, description = "The API key of a moderator or its owner")),
     responses(
         (status = 200, description = "Done", body = SimpleResponse),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "Unknown API key", body = RequestError),
         (status = 403, description = "Somebody else's", body = RequestError),
         (status = 404, description = "No such collection", body = RequestError),

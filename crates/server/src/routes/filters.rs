@@ -126,6 +126,7 @@ pub(crate) async fn expressions(
            ("apikey" = String, Header, description = "A moderator's API key")),
     responses(
         (status = 200, description = "The filter", body = FilterDetails),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "Unknown API key", body = RequestError),
         (status = 403, description = "For moderators only", body = RequestError),
         (status = 404, description = "No such filter", body = RequestError),
@@ -171,6 +172,7 @@ pub(crate) async fn patch(
            ("apikey" = String, Header, description = "A moderator's API key")),
     responses(
         (status = 200, description = "Done", body = SimpleResponse),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "Unknown API key", body = RequestError),
         (status = 403, description = "For moderators only", body = RequestError),
         (status = 404, description = "No such filter", body = RequestError),

@@ -101,6 +101,7 @@ pub(crate) async fn get(
            ("apikey" = String, Header, description = "The API key of a moderator or its author")),
     responses(
         (status = 200, description = "Done", body = SimpleResponse),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "Unknown API key", body = RequestError),
         (status = 403, description = "Somebody else's", body = RequestError),
         (status = 404, description = "No such message", body = RequestError),

@@ -2,7 +2,8 @@
 
 use axum::extract::{Path, State};
 use muster_protocol::{
-    AddTimeoutIpInput, AddWorkerTimeout, DeleteTimeoutIpInput, IpTimeout, RequestError, SimpleResponse,
+    AddTimeoutIpInput, AddWorkerTimeout, DeleteTimeoutIpInput, IpTimeout, RequestError,
+    RequestValidationError, SimpleResponse,
 };
 
 use super::call::Calling;
@@ -17,6 +18,7 @@ use crate::{
     params(("apikey" = String, Header, description = "A moderator's API key")),
     responses(
         (status = 200, description = "The networks; single addresses are not listed", body = [IpTimeout]),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "Unknown API key", body = RequestError),
         (status = 403, description = "For moderators only", body = RequestError),
     )

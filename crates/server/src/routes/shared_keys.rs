@@ -1,7 +1,9 @@
 //! `sharedkeys`: keys that stand in for their owner's. Their bodies have a published shape, but are read leniently.
 
 use axum::extract::{Path, State};
-use muster_protocol::{RequestError, SharedKeyDetails, SharedKeyInput, SimpleResponse};
+use muster_protocol::{
+    RequestError, RequestValidationError, SharedKeyDetails, SharedKeyInput, SimpleResponse,
+};
 
 use super::call::Calling;
 use crate::{
@@ -96,6 +98,7 @@ pub(crate) async fn patch(
            ("apikey" = String, Header, description = "Its owner's API key")),
     responses(
         (status = 200, description = "Done", body = SimpleResponse),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "No such key, or unknown API key", body = RequestError),
         (status = 403, description = "Somebody else's", body = RequestError),
     )

@@ -143,6 +143,7 @@ pub(crate) async fn patch_image(
            ("apikey" = String, Header, description = "The API key of a moderator or its author")),
     responses(
         (status = 200, description = "Done", body = SimpleResponse),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "Unknown API key", body = RequestError),
         (status = 403, description = "Somebody else's", body = RequestError),
         (status = 404, description = "No such style", body = RequestError),
@@ -265,6 +266,7 @@ pub(crate) async fn patch_text(
            ("apikey" = String, Header, description = "The API key of a moderator or its author")),
     responses(
         (status = 200, description = "Done", body = SimpleResponse),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "Unknown API key", body = RequestError),
         (status = 403, description = "Somebody else's", body = RequestError),
         (status = 404, description = "No such style", body = RequestError),
@@ -354,6 +356,7 @@ pub(crate) async fn patch_example(
            ("apikey" = String, Header, description = "The API key of a moderator or its author")),
     responses(
         (status = 200, description = "Done", body = SimpleResponse),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "Unknown API key", body = RequestError),
         (status = 403, description = "Somebody else's", body = RequestError),
         (status = 404, description = "No such style or example", body = RequestError),

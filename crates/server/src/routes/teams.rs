@@ -1,7 +1,10 @@
 //! `teams`: workers that count together.
 
 use axum::extract::{Path, State};
-use muster_protocol::{CreateTeamInput, DeletedTeam, ModifyTeam, ModifyTeamInput, RequestError, TeamDetails};
+use muster_protocol::{
+    CreateTeamInput, DeletedTeam, ModifyTeam, ModifyTeamInput, RequestError, RequestValidationError,
+    TeamDetails,
+};
 
 use super::call::Calling;
 use crate::{
@@ -90,6 +93,7 @@ pub(crate) async fn patch(
            ("apikey" = String, Header, description = "The API key of a moderator or the owner")),
     responses(
         (status = 200, description = "Done", body = DeletedTeam),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "Unknown API key", body = RequestError),
         (status = 403, description = "Not for this account", body = RequestError),
         (status = 404, description = "No such team", body = RequestError),

@@ -21,6 +21,7 @@ use crate::{
     params(("apikey" = String, Header, description = "The API key to look up")),
     responses(
         (status = 200, description = "The account", body = UserDetails),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "No API key was sent", body = RequestError),
         (status = 404, description = "Nobody has this API key", body = RequestError),
     )
@@ -116,6 +117,7 @@ pub(crate) async fn put(
            ("apikey" = String, Header, description = "The API key of a moderator or the owner")),
     responses(
         (status = 200, description = "Done", body = SimpleResponse),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "Unknown API key", body = RequestError),
         (status = 403, description = "Not for this account", body = RequestError),
         (status = 404, description = "No such account", body = RequestError),

@@ -6,7 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use muster_engine::WorkerFilter;
-use muster_protocol::{DeletedWorker, ModifyWorker, ModifyWorkerInput, RequestError, WorkerDetails};
+use muster_protocol::{
+    DeletedWorker, ModifyWorker, ModifyWorkerInput, RequestError, RequestValidationError, WorkerDetails,
+};
 use serde::Deserialize;
 
 use super::call::Calling;
@@ -122,6 +124,7 @@ pub(crate) async fn put(
            ("apikey" = String, Header, description = "The API key of a moderator or the owner")),
     responses(
         (status = 200, description = "Done", body = DeletedWorker),
+        (status = 400, description = "There is no key", body = RequestValidationError),
         (status = 401, description = "Unknown API key", body = RequestError),
         (status = 403, description = "Not for this account", body = RequestError),
         (status = 404, description = "No such worker", body = RequestError),

@@ -13,6 +13,7 @@ mod description;
 mod dev;
 mod documents;
 mod filters;
+mod fuzz;
 mod generate;
 mod interrogate;
 mod kudos;
