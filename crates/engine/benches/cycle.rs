@@ -8,6 +8,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod horde;
+
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::{
@@ -18,16 +20,11 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use muster_engine::{
-    Call, Engine, EngineConfig, ModelReference, Parts, Submission, SystemClock, TextModels,
-    outbound::{Outbound, Reach},
-};
-use muster_kudos::image::ImagePricing;
+use muster_engine::{Call, Engine, Submission};
 use muster_protocol::{
     Body as _, TestUserInput,
     image::{PopInput, RequestInput, SubmitInput},
 };
-use muster_store::{BlobConfig, Blobs, Store, StoreConfig};
 use serde_json::json;
 
 /// Cycles that run at the same time.
@@ -55,7 +52,7 @@ fn main() {
 }
 
 async fn run(name: &str, url: &str, directory: &std::path::Path) {
-    let engine = start(url, directory).await;
+    let engine = horde::start(url, directory).await;
     let mut keys = Vec::new();
     for number in 0..USERS {
         let input = TestUserInput {
@@ -75,32 +72,6 @@ async fn run(name: &str, url: &str, directory: &std::path::Path) {
         at(0.99),
     );
     engine.store().clone().close().await;
-}
-
-async fn start(url: &str, directory: &std::path::Path) -> Engine {
-    let blobs = BlobConfig::Local {
-        dir: directory.join("blobs"),
-        base_url: "http://127.0.0.1:1".parse().unwrap(),
-        secret: b"bench".to_vec(),
-    };
-    let parts = Parts {
-        notifier: Outbound::new(Reach::Public).unwrap(),
-        reputation: None,
-        config: EngineConfig {
-            test_accounts: true,
-            ..EngineConfig::default()
-        },
-        clock: Arc::new(SystemClock),
-        seed: [7; 32],
-        store: Store::open(StoreConfig::new(url)).await.unwrap(),
-        blobs: Blobs::new(blobs).unwrap(),
-        models: ModelReference::bundled().clone(),
-        text_models: TextModels::bundled().clone(),
-        pricing: ImagePricing::bundled(),
-        ratings: None,
-        outbound: Outbound::new(Reach::Public).unwrap(),
-    };
-    Engine::start(parts).await.unwrap()
 }
 
 async fn cycles(engine: &Engine, keys: &[String], count: u32) -> (Duration, Vec<Duration>) {

@@ -6,6 +6,7 @@
 
 mod check;
 mod emoji;
+mod literals;
 mod manage;
 mod normal;
 mod nsfw;
@@ -49,8 +50,8 @@ impl Engine {
         if self.filters.rules().are_of(&filters) {
             return Ok(());
         }
-        let tally = Arc::clone(&self.filters.tally);
-        let compiled = tokio::task::spawn_blocking(move || Rules::compile(filters, tally))
+        let (before, tally) = (self.filters.rules(), Arc::clone(&self.filters.tally));
+        let compiled = tokio::task::spawn_blocking(move || Rules::compile(filters, &before, tally))
             .await
             .map_err(|_| crate::EngineError::Stopping)?;
         *self.filters.rules.write() = Arc::new(compiled);

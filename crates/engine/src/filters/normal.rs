@@ -1,7 +1,8 @@
 //! Prompts as filters read them: without the tricks that hide words.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use regex::Regex;
 
 /// What parts the wanted from the unwanted.
@@ -38,14 +39,25 @@ pub(super) fn normalised(text: &str) -> String {
 
 /// Joins letters that are spaced out. What was found once is replaced wherever it is.
 fn joined(text: &str) -> String {
-    let mut joined = text.to_owned();
-    for found in SPACED_OUT.find_iter(text) {
-        let run = found.as_str();
+    let runs: BTreeSet<&str> = SPACED_OUT.find_iter(text).map(|found| found.as_str()).collect();
+    if runs.is_empty() {
+        return text.to_owned();
+    }
+    let join = |run: &&str| {
         let letters: String = run.chars().filter(|letter| !letter.is_whitespace()).collect();
         let first = run.chars().next().unwrap_or(' ');
-        joined = joined.replace(run, &format!("{first}{letters}"));
-    }
-    joined
+        format!("{first}{letters}")
+    };
+    let replacements: Vec<String> = runs.iter().map(join).collect();
+    // The longest first: a run may be the beginning of another one.
+    let machine = AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(&runs);
+    // It is too many runs for a machine only if there is no other word left that could be looked for.
+    machine.map_or_else(
+        |_| text.to_owned(),
+        |machine| machine.replace_all(text, &replacements),
+    )
 }
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
 //! [`Rules`]: all filters, compiled once; how much they find in a prompt, and what they make of it.
 //!
-//! Expressions are those of the `regex` crate, whose time is linear in the prompt, whatever moderators write. All of one
-//! type are one machine, so that a prompt is read once for each type, not once for each filter.
+//! Expressions are those of the `regex` crate, whose time is linear in the prompt, whatever moderators write. One machine
+//! looks for what must be there for any of them to find something, so that a prompt is read once for each type and then
+//! by the few filters that may find something. (One machine of all expressions is a hundred times slower: what a few
+//! hundred of them can be in the middle of at the same time does not fit its memory.)
 
 use std::{collections::HashMap, sync::Arc};
 
+use aho_corasick::AhoCorasick;
 use muster_protocol::Timestamp;
 use muster_store::{FilterHits, PromptFilter};
 use parking_lot::Mutex;
-use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::{Regex, RegexBuilder};
 
 use super::{
-    emoji,
+    emoji, literals,
     normal::{DIVIDER, normalised, split},
 };
 
@@ -23,8 +26,6 @@ pub(super) const CONTEXT: i16 = 10;
 const CONTEXT_TOO: i16 = 11;
 /// Sex.
 const SEXUAL: i16 = 20;
-/// How large all filters of a type may become, in bytes.
-const SIZE_LIMIT: usize = 256 << 20;
 /// What is never wanted in a prompt that was changed.
 const NEVER: &str = "child, infant, underage, immature, teenager, tween";
 
@@ -49,10 +50,20 @@ impl Suspicion {
 struct OneType {
     /// As moderators wrote them, joined.
     source: String,
-    all: Regex,
-    /// The same one by one, to tell which of them found something.
-    each: RegexSet,
-    ids: Vec<i64>,
+    filters: Vec<Compiled>,
+    /// Texts of which one must be there for a filter to find something.
+    required: AhoCorasick,
+    /// Whose texts these are.
+    owners: Vec<usize>,
+    /// Filters that nothing in particular must be there for.
+    always: Vec<usize>,
+}
+
+/// A filter.
+#[derive(Clone, Debug)]
+struct Compiled {
+    id: i64,
+    regex: Regex,
 }
 
 /// What filters have found and nobody has written down yet.
@@ -79,6 +90,7 @@ impl Tally {
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     filters: Vec<PromptFilter>,
+    expressions: Expressions,
     types: HashMap<i16, OneType>,
     replacements: Vec<(Regex, String)>,
     tally: Arc<Tally>,
@@ -101,67 +113,101 @@ pub(super) fn compile(expression: &str) -> Result<Regex, String> {
 }
 
 impl OneType {
-    fn compile(filters: &[&PromptFilter]) -> Option<Self> {
-        // An expression that was stored by an older version may be one that this one refuses.
-        let valid: Vec<&PromptFilter> = filters
-            .iter()
-            .copied()
-            .filter(|filter| match compile(&filter.regex) {
-                Ok(_) => true,
-                Err(why) => {
-                    tracing::error!(filter = filter.id, why, "a filter is left out");
-                    false
-                }
-            })
-            .collect();
-        if valid.is_empty() {
-            return None;
-        }
-        let expressions: Vec<&str> = valid.iter().map(|filter| filter.regex.as_str()).collect();
-        let grouped: Vec<String> = expressions.iter().map(|one| format!("(?:{one})")).collect();
-        let all = RegexBuilder::new(&grouped.join("|"))
-            .case_insensitive(true)
-            .size_limit(SIZE_LIMIT)
-            .build();
-        let each = RegexSetBuilder::new(&expressions)
-            .case_insensitive(true)
-            .size_limit(SIZE_LIMIT)
-            .build();
-        match (all, each) {
-            (Ok(all), Ok(each)) => Some(Self {
-                source: expressions.join("|"),
-                all,
-                each,
-                ids: valid.iter().map(|filter| filter.id).collect(),
-            }),
-            (Err(error), _) | (_, Err(error)) => {
-                tracing::error!(%error, "the filters of a type are too many");
-                None
+    /// `None` without filters.
+    fn compile(filters: &[&PromptFilter], compiled: &Expressions) -> Option<Self> {
+        let mut expressions = Vec::new();
+        let mut usable = Vec::new();
+        for filter in filters {
+            if let Some(regex) = compiled.get(&filter.regex) {
+                let (id, regex) = (filter.id, regex.clone());
+                usable.push(Compiled { id, regex });
+                expressions.push(filter.regex.as_str());
             }
         }
+        if usable.is_empty() {
+            return None;
+        }
+        let (mut texts, mut owners, mut always) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, expression) in expressions.iter().enumerate() {
+            match literals::required(expression) {
+                Some(required) => {
+                    owners.resize(owners.len() + required.len(), index);
+                    texts.extend(required);
+                }
+                None => always.push(index),
+            }
+        }
+        let required = AhoCorasick::new(&texts).inspect_err(|error| {
+            tracing::error!(%error, "the filters of a type are too many");
+        });
+        Some(Self {
+            source: expressions.join("|"),
+            filters: usable,
+            required: required.ok()?,
+            owners,
+            always,
+        })
+    }
+
+    /// The filters that may find something in a text, in their order.
+    fn candidates(&self, plain: &str) -> Vec<&Compiled> {
+        // Beyond ASCII there is more to upper and lower case than texts tell.
+        if !plain.is_ascii() {
+            return self.filters.iter().collect();
+        }
+        let lower = plain.to_ascii_lowercase();
+        let mut may_find = vec![false; self.filters.len()];
+        for index in &self.always {
+            may_find[*index] = true;
+        }
+        for found in self.required.find_overlapping_iter(&lower) {
+            may_find[self.owners[found.pattern().as_usize()]] = true;
+        }
+        let filters = self.filters.iter().zip(may_find);
+        filters
+            .filter_map(|(filter, may)| may.then_some(filter))
+            .collect()
     }
 }
 
+/// Expressions that can be used, compiled.
+type Expressions = HashMap<String, Regex>;
+
 impl Rules {
-    /// Compiles all filters. What they find is counted in `tally`.
-    pub(super) fn compile(filters: Vec<PromptFilter>, tally: Arc<Tally>) -> Self {
+    /// Compiles all filters, those that were there `before` not again. What they find is counted in `tally`.
+    pub(super) fn compile(filters: Vec<PromptFilter>, before: &Self, tally: Arc<Tally>) -> Self {
+        let mut expressions = Expressions::new();
+        for filter in &filters {
+            let known = before.expressions.get(&filter.regex).cloned();
+            match known.map_or_else(|| compile(&filter.regex), Ok) {
+                Ok(regex) => drop(expressions.insert(filter.regex.clone(), regex)),
+                // It was stored by an older version.
+                Err(why) => tracing::error!(filter = filter.id, why, "a filter is left out"),
+            }
+        }
         let mut types = HashMap::new();
         for kind in TYPES {
             let of_type: Vec<&PromptFilter> = filters
                 .iter()
                 .filter(|filter| filter.filter_type == kind)
                 .collect();
-            if let Some(compiled) = OneType::compile(&of_type) {
+            if let Some(compiled) = OneType::compile(&of_type, &expressions) {
                 types.insert(kind, compiled);
             }
         }
         let replacements = filters
             .iter()
             .filter(|filter| filter.filter_type == CONTEXT)
-            .filter_map(|filter| Some((compile(&filter.regex).ok()?, filter.replacement.clone())))
+            .filter_map(|filter| {
+                Some((
+                    expressions.get(&filter.regex)?.clone(),
+                    filter.replacement.clone(),
+                ))
+            })
             .collect();
         Self {
             filters,
+            expressions,
             types,
             replacements,
             tally,
@@ -215,15 +261,19 @@ impl Rules {
         let Some(rules) = self.types.get(&kind) else {
             return Vec::new();
         };
-        let Some(found) = rules.all.find(plain) else {
-            return Vec::new();
-        };
-        if let Some(now) = counted {
-            for index in rules.each.matches(plain) {
-                self.tally.count(rules.ids[index], now);
+        let mut first: Option<regex::Match<'_>> = None;
+        for filter in rules.candidates(plain) {
+            let Some(found) = filter.regex.find(plain) else {
+                continue;
+            };
+            if let Some(now) = counted {
+                self.tally.count(filter.id, now);
+            }
+            if first.is_none_or(|first| found.start() < first.start()) {
+                first = Some(found);
             }
         }
-        vec![found.as_str().to_owned()]
+        first.map(|found| found.as_str().to_owned()).into_iter().collect()
     }
 
     /// The prompt with everything replaced that the filters of minors find; `None` if nothing is left of it.
@@ -273,6 +323,7 @@ mod tests {
                 filter(4, 20, "fight|brawl", ""),
                 filter(5, 15, "house", ""),
             ],
+            &Rules::default(),
             Arc::default(),
         )
     }
@@ -341,6 +392,7 @@ mod tests {
     fn a_bad_filter_harms_no_other() {
         let rules = Rules::compile(
             vec![filter(1, 20, "(", ""), filter(2, 20, "fight", "")],
+            &Rules::default(),
             Arc::default(),
         );
         assert_eq!(rules.score("a fight", None, None), found(1, &["fight"]));

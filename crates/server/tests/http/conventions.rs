@@ -4,7 +4,7 @@ use muster_server::VERSION;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{ANONYMOUS, Answer, Setup, TestServer, plain_request};
+use crate::support::{ANONYMOUS, Answer, Setup, TestServer, number, plain_request};
 
 const HEARTBEAT: &str = "/api/v2/status/heartbeat";
 const ASYNC: &str = "/api/v2/generate/async";
@@ -385,4 +385,50 @@ async fn forwarded_addresses_are_believed_of_the_operators_proxies_alone() {
     assert_eq!(eleventh(1, own).await, 200);
     assert_eq!(eleventh(1, invented).await, 429);
     assert_eq!(eleventh(2, behind_two).await, 200);
+}
+
+#[tokio::test]
+async fn the_operator_says_whose_limits_are_raised() {
+    use muster_engine::{Standing, Supporter};
+    use muster_protocol::Kudos;
+    let setup = |supporter: Option<&muster_protocol::TestUser>| {
+        let mut setup = Setup {
+            rate_limits: true,
+            trusted_hops: 1,
+            ..Setup::default()
+        };
+        setup.engine.raised_limits = vec![Standing::Supporter];
+        setup.engine.service_addresses = vec!["198.51.100.9".parse().unwrap()];
+        setup.engine.supporters.extend(supporter.map(|user| Supporter {
+            user: number(user),
+            monthly_kudos: Kudos::ZERO,
+            name: None,
+            link: None,
+        }));
+        setup
+    };
+    let server = TestServer::with(setup(None)).await;
+    let (trusted, supporter) = (
+        server.trusted("trusted", 0).await,
+        server.user("supporter", 0).await,
+    );
+    let server = server.restart(setup(Some(&supporter))).await;
+    // The answer to a request tells the limit that held before it was accepted.
+    let limit = async |address: &str, key: &str| {
+        let headers = [
+            ("apikey", key),
+            ("content-type", "application/json"),
+            ("x-forwarded-for", address),
+        ];
+        let asked = server
+            .send(Method::POST, ASYNC, &headers, plain_request().to_string())
+            .await;
+        asked.header("x-ratelimit-limit").to_owned()
+    };
+    for (address, user) in [("198.51.100.1", &trusted), ("198.51.100.2", &supporter)] {
+        assert_eq!(limit(address, &user.api_key).await, "2");
+    }
+    assert_eq!(limit("198.51.100.1", &trusted.api_key).await, "2");
+    assert_eq!(limit("198.51.100.2", &supporter.api_key).await, "10");
+    assert_eq!(limit("198.51.100.9", ANONYMOUS).await, "10", "a service");
 }

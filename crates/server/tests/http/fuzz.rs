@@ -5,6 +5,8 @@
 //! that a failure can be repeated; `MUSTER_FUZZ_CASES` asks for more cases of each operation, `MUSTER_FUZZ_SEED` for
 //! others.
 
+use std::fmt::Write as _;
+
 use muster_store::Role;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use reqwest::Method;
@@ -161,10 +163,12 @@ impl Maker {
     /// A text that can be part of a path or query.
     fn argument(&mut self) -> String {
         let text = self.text();
-        text.bytes()
-            .take(300)
-            .map(|byte| format!("%{byte:02X}"))
-            .collect()
+        let mut argument = String::new();
+        for byte in text.bytes().take(300) {
+            // Writing to a text cannot fail.
+            let _ = write!(argument, "%{byte:02X}");
+        }
+        argument
     }
 
     /// Headers; what cannot be one is left out.
@@ -186,7 +190,7 @@ impl Maker {
             }
         }
         if self.chance(20) {
-            headers[0].1 = "text/plain".to_owned();
+            "text/plain".clone_into(&mut headers[0].1);
         }
         let sendable = |value: &str| value.bytes().all(|byte| byte >= 32 && byte != 127);
         headers.retain(|(_, value)| sendable(value));
@@ -335,7 +339,7 @@ async fn no_operation_fails() {
             let mut glue = '?';
             for name in &operation.query {
                 if maker.chance(2) {
-                    path.push_str(&format!("{glue}{name}={}", maker.argument()));
+                    let _ = write!(path, "{glue}{name}={}", maker.argument());
                     glue = '&';
                 }
             }

@@ -61,7 +61,7 @@ fn every_code_that_is_sent_has_a_test() {
         // A variant's name may be the beginning of another one.
         let sent = engine.match_indices(&variant).any(|(at, _)| {
             let next = engine[at + variant.len()..].chars().next();
-            !next.is_some_and(|next| next.is_alphanumeric())
+            !next.is_some_and(char::is_alphanumeric)
         });
         let never = NEVER_SENT.contains(&code);
         match (never, sent, tested) {
