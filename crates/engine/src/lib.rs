@@ -50,6 +50,7 @@ mod restore;
 mod shared_keys;
 mod sources;
 mod statistics;
+mod status;
 mod styles;
 mod teams;
 mod text;
@@ -86,6 +87,7 @@ use crate::{
     pictures::Studio,
     problems::ProblemNotices,
     statistics::Statistics,
+    status::ModelLists,
     webhooks::WebhookQueue,
     work::{Desk, Work as _, for_each_kind},
     workers::{Registry, Worker, WorkerLists},
@@ -107,6 +109,7 @@ pub use crate::{
     },
     operator::AdminCommand,
     requests::Submission,
+    status::ModelQuery,
     styles::{CollectionQuery, StyleQuery},
     workers::{WorkerFilter, WorkerList},
 };
@@ -142,6 +145,7 @@ pub struct Inner {
     /// Held while modes are switched.
     switching: tokio::sync::Mutex<()>,
     statistics: Statistics,
+    model_lists: ModelLists,
     rng: Mutex<StdRng>,
     image: Desk<Image>,
     text: Desk<Text>,
@@ -234,6 +238,7 @@ impl Engine {
             switching: tokio::sync::Mutex::default(),
             workers: Registry::new(workers),
             statistics: Statistics::default(),
+            model_lists: ModelLists::default(),
             rng: Mutex::new(StdRng::from_seed(seed)),
             image: Desk::new(&config),
             text: Desk::new(&config),

@@ -33,6 +33,42 @@ struct Archive {
     minutes: Recent,
     seconds: Recent,
     models: HashMap<String, Model>,
+    speeds: HashMap<String, Speeds>,
+}
+
+/// How fast jobs with one model were in each of the last minutes, oldest first: the sum of their speeds, and how many.
+/// Nothing is known of the time before a start.
+#[derive(Debug, Default)]
+struct Speeds(VecDeque<(i64, f64, u64)>);
+
+impl Speeds {
+    const MINUTES: i64 = 60;
+
+    fn add(&mut self, minute: i64, speed: f64) {
+        match self.0.back_mut() {
+            Some((last, sum, count)) if *last >= minute => {
+                *sum += speed;
+                *count += 1;
+            }
+            _ => self.0.push_back((minute, speed, 1)),
+        }
+        while self
+            .0
+            .front()
+            .is_some_and(|(first, ..)| *first <= minute - Self::MINUTES)
+        {
+            self.0.pop_front();
+        }
+    }
+
+    /// The mean of the last hour; 0 without jobs.
+    fn mean(&self, minute: i64) -> f64 {
+        let recent = self.0.iter().filter(|(then, ..)| *then > minute - Self::MINUTES);
+        let (sum, count) = recent.fold((0.0, 0), |(sum, count), (_, more, jobs)| {
+            (sum + more, count + jobs)
+        });
+        if count == 0 { 0.0 } else { sum / count as f64 }
+    }
 }
 
 /// What was done with one model.
@@ -176,6 +212,42 @@ impl Statistics {
     }
 }
 
+impl Statistics {
+    /// Counts how fast a job was, in things a second.
+    pub(crate) fn count_speed(&self, kind: WorkKind, model: &str, at: Timestamp, speed: f64) {
+        let Some(archive) = self.of(kind) else { return };
+        let mut archive = archive.lock();
+        let (_, minute, _) = units(at);
+        match archive.speeds.get_mut(model) {
+            Some(speeds) => speeds.add(minute, speed),
+            None => archive
+                .speeds
+                .entry(model.to_owned())
+                .or_default()
+                .add(minute, speed),
+        }
+    }
+
+    /// How fast jobs with a model were in the last hour, in things a second.
+    pub(crate) fn speed(&self, kind: WorkKind, model: &str, now: Timestamp) -> f64 {
+        let (_, minute, _) = units(now);
+        let archive = self.of(kind).map(Mutex::lock);
+        archive.map_or(0.0, |archive| {
+            archive
+                .speeds
+                .get(model)
+                .map_or(0.0, |speeds| speeds.mean(minute))
+        })
+    }
+
+    /// The work of a kind that was done in the last minute, in things.
+    pub(crate) fn last_minute(&self, kind: WorkKind, now: Timestamp) -> u64 {
+        let (_, _, second) = units(now);
+        self.of(kind)
+            .map_or(0, |archive| archive.lock().seconds.sum(second, 60).things)
+    }
+}
+
 impl Engine {
     /// Learns what was done before.
     pub(crate) async fn restore_statistics(&self) -> Result<()> {
@@ -280,6 +352,19 @@ mod tests {
         let stats = archive.models(Timestamp::from_millis(start + 30 * HOUR), |_| true);
         assert_eq!((stats.day["a"], stats.day["b"]), (0, 1));
         assert_eq!((stats.month["a"], stats.total["b"]), (1, 1));
+    }
+
+    #[test]
+    fn speeds_are_those_of_the_last_hour() {
+        let mut speeds = Speeds::default();
+        speeds.add(0, 1.0);
+        speeds.add(0, 2.0);
+        speeds.add(30, 6.0);
+        let mean = |minute| format!("{:.2}", speeds.mean(minute));
+        assert_eq!(
+            [mean(30), mean(59), mean(60), mean(90)],
+            ["3.00", "3.00", "6.00", "0.00"]
+        );
     }
 
     #[test]

@@ -41,7 +41,9 @@ pub use operations::{AddTimeoutIpInput, AddWorkerTimeout, DeleteTimeoutIpInput, 
 pub use rc::ReturnCode;
 pub use schema::{Body, request_schemas};
 pub use shared_key::{SharedKeyDetails, SharedKeyInput};
-pub use status::{Heartbeat, HordeModes, TestUser, TestUserInput};
+pub use status::{
+    ActiveModel, ActiveModelKind, Heartbeat, HordeModes, HordePerformance, TestUser, TestUserInput,
+};
 pub use style::{
     CollectionDetails, CollectionInput, ExampleInput, ExamplePatch, ImageStyleInput, ImageStyleParams,
     ImageStylePatch, StyleDetails, StyleExampleDetails, StyleInCollection, StyleModify, TextStyleInput,

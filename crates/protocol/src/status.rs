@@ -13,6 +13,67 @@ pub struct Heartbeat {
     pub version: String,
 }
 
+/// How busy the horde is. Workers and their threads are those of the last five minutes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HordePerformance {
+    /// Jobs for pictures that wait or are in progress.
+    pub queued_requests: u64,
+    /// Jobs for texts that wait or are in progress.
+    pub queued_text_requests: u64,
+    /// Workers that make pictures.
+    pub worker_count: u64,
+    /// Workers that write texts.
+    pub text_worker_count: u64,
+    /// Threads of the workers that make pictures.
+    pub thread_count: u64,
+    /// Threads of the workers that write texts.
+    pub text_thread_count: u64,
+    /// Work in the pictures that wait or are in progress: pixels times steps, in millions.
+    pub queued_megapixelsteps: f64,
+    /// The same that was done in the last minute.
+    pub past_minute_megapixelsteps: f64,
+    /// Alchemy forms that wait or are in progress.
+    pub queued_forms: f64,
+    /// Workers that do alchemy.
+    pub interrogator_count: u64,
+    /// Their threads.
+    pub interrogator_thread_count: u64,
+    /// Tokens of the texts that wait or are in progress.
+    pub queued_tokens: f64,
+    /// Tokens that were written in the last minute.
+    pub past_minute_tokens: f64,
+}
+
+/// A model that somebody serves or that is waited for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ActiveModel {
+    /// How fast it is on average: pixelsteps or tokens a second and job, in the last hour.
+    pub performance: f64,
+    /// Work that waits for it or is in progress: pixelsteps or tokens.
+    pub queued: f64,
+    /// Jobs that wait for it or are in progress. A request that names several models counts for each.
+    pub jobs: f64,
+    /// Seconds until all of that is done; 10000 if nobody serves it.
+    pub eta: i64,
+    /// What it makes.
+    #[serde(rename = "type")]
+    pub kind: ActiveModelKind,
+    /// Its name.
+    pub name: String,
+    /// Threads of workers that serve it.
+    pub count: u64,
+}
+
+/// What a model makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, strum::AsRefStr)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+#[allow(missing_docs)] // the names say it
+pub enum ActiveModelKind {
+    Image,
+    Text,
+}
+
 /// The modes of the horde; those that are absent are not told, or not switched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]

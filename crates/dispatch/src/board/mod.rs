@@ -403,7 +403,12 @@ impl<K: Kind> Board<K> {
             .map_or(&[], |&slot| self.entries[slot as usize].jobs.as_slice())
     }
 
-    /// Jobs in progress.
+    /// The jobs in progress, in no order.
+    pub fn in_progress(&self) -> impl Iterator<Item = JobId> {
+        self.jobs.keys().copied()
+    }
+
+    /// How many jobs are in progress.
     pub fn jobs_in_progress(&self) -> usize {
         self.jobs.len()
     }

@@ -228,6 +228,9 @@ impl Engine {
                 if let Some(work) = &work {
                     self.statistics.count(work);
                 }
+                if let Some(speed) = finishing.speed.filter(|_| !found.fake) {
+                    self.statistics.count_speed(W::KIND, &found.model, now, speed);
+                }
                 self.finished(found, finishing.delivered, charge, expiry, finishing.speed);
                 if announced {
                     self.announce(found.id);

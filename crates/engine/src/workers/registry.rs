@@ -359,6 +359,19 @@ impl Registry {
         self.note_change();
     }
 
+    /// How many workers of a kind are online, and how many threads they have.
+    pub(crate) fn online_of(&self, kind: WorkKind, now: Timestamp) -> (u64, u64) {
+        let (mut workers, mut threads) = (0, 0);
+        for worker in self.all() {
+            let worker = worker.lock();
+            if worker.kind() == kind && worker.is_online(now) {
+                workers += 1;
+                threads += u64::from(worker.threads);
+            }
+        }
+        (workers, threads)
+    }
+
     /// Forgets the workers of an account.
     pub(crate) fn remove_all_of(&self, owner: UserId) {
         for worker in self.all_of(owner) {

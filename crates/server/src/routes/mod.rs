@@ -331,6 +331,18 @@ fn about_the_horde(limiter: &RateLimiter) -> Router<AppState> {
         )
         .route("/api/v2/status/heartbeat", get(status::heartbeat))
         .route(
+            "/api/v2/status/performance",
+            get(status::performance).route_layer(default()),
+        )
+        .route(
+            "/api/v2/status/models",
+            get(status::models).route_layer(default()),
+        )
+        .route(
+            "/api/v2/status/models/{model_name}",
+            get(status::model).route_layer(default()),
+        )
+        .route(
             "/api/v2/status/modes",
             get(status::modes)
                 .put(status::put_modes)

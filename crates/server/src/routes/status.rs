@@ -1,12 +1,21 @@
 //! `status/*`: the horde as a whole.
 
-use axum::extract::State;
-use muster_protocol::{Heartbeat, HordeModes, Newspiece, RequestError};
+use axum::extract::{Path, Query, State};
+use muster_engine::ModelQuery;
+use muster_protocol::{
+    ActiveModel, Heartbeat, HordeModes, HordePerformance, Newspiece, RequestError, RequestValidationError,
+};
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 
 use super::call::Calling;
 use crate::{
     AppState, VERSION,
-    http::{AnyBody, ApiError, Json, arguments::Members, to_the_end},
+    http::{
+        AnyBody, ApiError, Json,
+        arguments::{Members, whole},
+        to_the_end,
+    },
 };
 
 /// Whether the server is there
@@ -21,6 +30,75 @@ pub(crate) async fn heartbeat() -> Json<Heartbeat> {
         message: "OK".to_owned(),
         version: VERSION.to_owned(),
     })
+}
+
+/// How busy the horde is
+#[utoipa::path(
+    get, path = "/v2/status/performance", operation_id = "get_horde_load", tag = "v2",
+    responses((status = 200, description = "What waits, who works, what was done in the last minute", body = HordePerformance))
+)]
+pub(crate) async fn performance(State(state): State<AppState>) -> Json<HordePerformance> {
+    Json(state.engine.performance())
+}
+
+/// Which models are listed.
+#[derive(Deserialize)]
+pub(crate) struct Listing {
+    #[serde(rename = "type", default = "images")]
+    kind: String,
+    min_count: Option<String>,
+    max_count: Option<String>,
+    #[serde(default = "all")]
+    model_state: String,
+}
+
+fn images() -> String {
+    "image".to_owned()
+}
+
+fn all() -> String {
+    "all".to_owned()
+}
+
+/// The models that somebody serves or that are waited for
+#[utoipa::path(
+    get, path = "/v2/status/models", operation_id = "get_models", tag = "v2",
+    params(("type" = Option<String>, Query, description = "image (the default) or text"),
+           ("min_count" = Option<i64>, Query, description = "Only those that at least so many threads serve"),
+           ("max_count" = Option<i64>, Query, description = "Only those that at most so many threads serve"),
+           ("model_state" = Option<String>, Query, description = "known, custom or all (the default)")),
+    responses(
+        (status = 200, description = "The models", body = [ActiveModel]),
+        (status = 400, description = "A count is no number, or there is no such state", body = RequestValidationError),
+    )
+)]
+pub(crate) async fn models(
+    State(state): State<AppState>,
+    Query(listing): Query<Listing>,
+) -> Result<Json<Vec<ActiveModel>>, ApiError> {
+    let count = |name, text: Option<String>| match text {
+        None => Ok(None),
+        Some(text) => whole(name, Some(&text), 0).map(Some),
+    };
+    let query = ModelQuery {
+        kind: listing.kind,
+        min_count: count("min_count", listing.min_count)?,
+        max_count: count("max_count", listing.max_count)?,
+        state: listing.model_state,
+    };
+    Ok(Json(state.engine.active_models(&query)?))
+}
+
+/// One model
+#[utoipa::path(
+    get, path = "/v2/status/models/{model_name}", operation_id = "get_model_single", tag = "v2",
+    params(("model_name" = String, Path, description = "Its name")),
+    responses((status = 200, description = "The model, if somebody serves it or waits for it", body = [ActiveModel]))
+)]
+pub(crate) async fn model(State(state): State<AppState>, Path(name): Path<String>) -> Json<Vec<ActiveModel>> {
+    // Clients encode the name twice.
+    let name = percent_decode_str(&name).decode_utf8_lossy();
+    Json(state.engine.active_model(&name))
 }
 
 /// How the horde behaves at the moment

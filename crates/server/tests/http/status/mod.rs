@@ -1,4 +1,5 @@
 //! `status/*`
 
 mod heartbeat_get;
+mod load;
 mod modes;
