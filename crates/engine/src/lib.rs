@@ -36,6 +36,7 @@ mod keys;
 mod kudos;
 mod live;
 mod messages;
+mod metrics;
 mod models;
 mod modes;
 pub mod names;

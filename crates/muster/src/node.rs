@@ -2,6 +2,7 @@
 //! listening socket.
 
 mod data_dir;
+mod metrics;
 mod parts;
 
 use std::net::SocketAddr;
@@ -78,6 +79,7 @@ impl Node {
             port: address.port(),
             trusted_hops: settings.trusted_proxies,
             rate_limits: !settings.test_ratelimit_disabled,
+            metrics: metrics::page(settings)?,
             bodies: BodyLimits {
                 memory: settings.body_memory.saturating_mul(1024 * 1024),
                 ..BodyLimits::default()

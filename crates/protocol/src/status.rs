@@ -6,11 +6,19 @@ use utoipa::ToSchema;
 /// The answer to `GET /status/heartbeat`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Heartbeat {
-    /// Always `OK`.
+    /// `OK`, or `DOWN` if the database does not answer.
     #[schema(example = "OK")]
     pub message: String,
     /// Version of the server software.
     pub version: String,
+    /// Requests that wait to be looked at: none, they are looked at as they come.
+    pub queue: u64,
+    /// Threads that serve requests.
+    pub threads: u64,
+    /// Requests that are being served, this one left out.
+    pub active_count: u64,
+    /// Whether the database answers.
+    pub db_connection: bool,
 }
 
 /// How busy the horde is. Workers and their threads are those of the last five minutes.

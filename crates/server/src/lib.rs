@@ -9,18 +9,20 @@
 //! | `about` | what the operator tells about the horde: documents, news |
 //! | `description` | the machine-readable description of the API |
 //! | `serving` | connections: how many, how slow |
+//! | `metrics` | what is measured, for Prometheus |
 //! | `failure` | what an engine error becomes on the wire |
 
 mod about;
 mod description;
 mod failure;
 pub mod http;
+mod metrics;
 mod routes;
 mod serving;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, middleware::from_fn_with_state};
 use bytes::Bytes;
 use muster_engine::Engine;
 use muster_protocol::UserId;
@@ -29,9 +31,11 @@ use crate::http::{
     AddressRules, BodyGuard, MemoryStore, NodeName, Passkeys, PrivilegedAddresses, RateLimiter,
     with_conventions,
 };
+use crate::metrics::InFlight;
 pub use crate::{
     about::About,
     http::BodyLimits,
+    metrics::MetricsPage,
     serving::{ConnectionLimits, serve},
 };
 
@@ -53,6 +57,8 @@ pub struct ServerConfig {
     pub rate_limits: bool,
     /// What bodies may cost.
     pub bodies: BodyLimits,
+    /// Who may see what is measured, if it is.
+    pub metrics: Option<MetricsPage>,
 }
 
 /// What every handler can use.
@@ -62,6 +68,9 @@ pub(crate) struct AppState {
     pub(crate) about: Arc<About>,
     /// The description of the API.
     pub(crate) description: Bytes,
+    /// Who may see what is measured.
+    pub(crate) metrics: Option<MetricsPage>,
+    pub(crate) in_flight: InFlight,
     /// Whose limits are raised.
     pub(crate) privileged: Arc<PrivilegedAddresses>,
 }
@@ -88,7 +97,12 @@ pub fn router(engine: Engine, config: &ServerConfig) -> Router {
     } else {
         RateLimiter::disabled()
     };
+    let in_flight = InFlight::default();
+    metrics::describe();
+    engine.describe_metrics();
     let state = AppState {
+        metrics: config.metrics.clone(),
+        in_flight: in_flight.clone(),
         engine: engine.clone(),
         description: description::written(&config.about.title),
         about: Arc::new(config.about.clone()),
@@ -100,5 +114,8 @@ pub fn router(engine: Engine, config: &ServerConfig) -> Router {
     };
     let node = NodeName::new(&config.node, config.port, VERSION);
     let bodies = BodyGuard::new(config.bodies);
-    with_conventions(routes::all(&limiter).with_state(state), node, addresses, bodies)
+    let routes = routes::all(&limiter)
+        .layer(from_fn_with_state(in_flight, metrics::measure))
+        .with_state(state);
+    with_conventions(routes, node, addresses, bodies)
 }

@@ -21,6 +21,7 @@ mod entity;
 mod error;
 pub mod journal;
 mod ledger;
+mod metrics;
 mod migration;
 mod reads;
 mod repair;

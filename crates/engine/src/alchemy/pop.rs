@@ -2,7 +2,7 @@
 
 use muster_dispatch::alchemy::Alchemy;
 use muster_protocol::{
-    ReturnCode,
+    ReturnCode, WorkKind,
     alchemy::{FormPayload, PopInput, Popped, PoppedForm, Skipped},
 };
 use muster_store::Bucket;
@@ -15,6 +15,7 @@ use crate::{
     Call, Engine, EngineError,
     error::Result,
     jobs::{HandedOut, Popping, Unprioritised, blob_key, priority_users},
+    metrics,
     workers::Introduction,
 };
 
@@ -56,10 +57,9 @@ impl Engine {
                 Ok(handed_out) => self.wire_forms(&handed_out, &mut forms)?,
                 Err(skipped) if forms.is_empty() => {
                     popping.check_maintenance()?;
-                    return Ok(Popped {
-                        forms: None,
-                        skipped: wire_skipped(skipped),
-                    });
+                    let skipped = wire_skipped(skipped);
+                    metrics::skipped(WorkKind::Alchemy, &skipped);
+                    return Ok(Popped { forms: None, skipped });
                 }
                 Err(_) => break,
             }

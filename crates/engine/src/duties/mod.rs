@@ -3,7 +3,12 @@
 //! One task runs them all. It sleeps until the board's next deadline or the next period, whichever
 //! comes first, and is woken when a nearer deadline appears. It ends when the engine is stopped.
 
-use std::time::Duration;
+mod schedule;
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use muster_dispatch::Due;
 use muster_protocol::{RequestId, Timestamp};
@@ -11,18 +16,19 @@ use muster_store::Bucket;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::schedule::{Duty, Schedule};
+
 use crate::{
     Engine,
-    accounts::PAYDAY_INTERVAL,
     error::Result,
+    metrics,
     requests::LIFETIME,
     work::{Work, for_each_kind},
 };
 
 /// The longest sleep, so that a clock that was set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// How often old pictures are looked for, and how old they are then. Their requests are gone long before.
-const SWEEP_INTERVAL: Duration = Duration::from_mins(5);
+/// How old pictures are when they are deleted. Their requests are gone long before.
 const OBJECT_LIFETIME: Duration = Duration::from_hours(2);
 /// How long refused prompts are kept.
 const PROMPT_LIFETIME: Duration = Duration::from_hours(30 * 24);
@@ -32,12 +38,9 @@ const EXPIRY_BATCH: usize = 500;
 impl Engine {
     /// Runs the background duties until `stop` is cancelled, then writes down what is left.
     pub(crate) async fn run_duties(self, stop: CancellationToken) {
-        let mut flushed = self.clock.now();
-        let mut pruned = self.clock.now();
-        let mut swept = self.clock.now();
         // Whoever's month ended while the server was down is not kept waiting.
-        report("monthly kudos", self.pay_monthly_kudos().await);
-        let mut paid = self.clock.now();
+        self.perform(Duty::MonthlyKudos).await;
+        let mut schedule = Schedule::new(&self.config, self.clock.now(), &mut *self.rng.lock());
         let mut sweep: Option<JoinHandle<()>> = None;
         loop {
             tokio::select! {
@@ -45,35 +48,52 @@ impl Engine {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(self.next_deadline()) => {}
             }
-            report("expiry and time-outs", self.serve_deadlines().await);
-            let now = self.clock.now();
-            if now.since(flushed) >= self.config.check_in_flush {
-                flushed = now;
-                report("writing check-ins", self.flush_check_ins().await);
-            }
-            if now.since(pruned) >= self.config.prune_interval {
-                pruned = now;
-                report("pruning", self.prune(now).await);
-                self.messages.forget_expired(now);
-                report("writing what filters found", self.flush_filter_hits().await);
-                report("reading filters", self.refresh_filters().await);
-                report("reading blocks", self.refresh_blocks(now).await);
-                report("reading modes", self.read_modes().await);
-                report("pruning censored jobs", self.prune_problems(now).await);
-            }
-            if now.since(paid) >= PAYDAY_INTERVAL {
-                paid = now;
-                report("monthly kudos", self.pay_monthly_kudos().await);
-            }
-            if now.since(swept) >= SWEEP_INTERVAL && sweep.as_ref().is_none_or(JoinHandle::is_finished) {
-                swept = now;
-                sweep = Some(tokio::spawn(self.clone().sweep_objects(now)));
+            self.observed("deadlines", self.serve_deadlines()).await;
+            let due = schedule.due(self.clock.now(), &mut *self.rng.lock());
+            for duty in due {
+                if duty == Duty::Objects {
+                    // It lists whole buckets, so it runs beside the other duties.
+                    if sweep.as_ref().is_none_or(JoinHandle::is_finished) {
+                        let engine = self.clone();
+                        sweep = Some(tokio::spawn(async move { engine.perform(duty).await }));
+                    }
+                } else {
+                    self.perform(duty).await;
+                }
             }
         }
-        report("writing check-ins", self.flush_check_ins().await);
-        report("writing what filters found", self.flush_filter_hits().await);
+        self.perform(Duty::CheckIns).await;
+        self.perform(Duty::FilterHits).await;
         if let Some(sweep) = sweep {
             sweep.abort();
+        }
+    }
+
+    /// Does a duty once.
+    async fn perform(&self, duty: Duty) {
+        let now = self.clock.now();
+        let name = duty.into();
+        match duty {
+            Duty::CheckIns => self.observed(name, self.flush_check_ins()).await,
+            Duty::FinishedRequests => self.observed(name, self.prune(now)).await,
+            Duty::Messages => self.messages.forget_expired(now),
+            Duty::FilterHits => self.observed(name, self.flush_filter_hits()).await,
+            Duty::Filters => self.observed(name, self.refresh_filters()).await,
+            Duty::Blocks => self.observed(name, self.refresh_blocks(now)).await,
+            Duty::Modes => self.observed(name, self.read_modes()).await,
+            Duty::ProblemJobs => self.observed(name, self.prune_problems(now)).await,
+            Duty::MonthlyKudos => self.observed(name, self.pay_monthly_kudos()).await,
+            Duty::Objects => self.observed(name, self.sweep_objects(now)).await,
+        }
+    }
+
+    /// Measures a duty, and tells if it failed. It is tried again when it is due the next time.
+    async fn observed(&self, name: &'static str, work: impl Future<Output = Result<()>>) {
+        let started = Instant::now();
+        let outcome = work.await;
+        metrics::duty_done(name, started.elapsed(), outcome.is_err());
+        if let Err(error) = outcome {
+            tracing::error!(%error, duty = name, "a background duty failed; it is tried again");
         }
     }
 
@@ -132,21 +152,20 @@ impl Engine {
         Ok(self.store.journal().check_in_workers(check_ins).await?)
     }
 
-    /// Deletes results and source images that nobody asks for any more, and old refused prompts. Lists whole buckets, so it runs
-    /// beside the other duties.
-    async fn sweep_objects(self, now: Timestamp) {
+    /// Deletes results and source images that nobody asks for any more, and old refused prompts.
+    async fn sweep_objects(&self, now: Timestamp) -> Result<()> {
         let buckets = [
             (Bucket::Transient, OBJECT_LIFETIME),
             (Bucket::Source, OBJECT_LIFETIME),
             (Bucket::Prompts, PROMPT_LIFETIME),
         ];
         for (bucket, lifetime) in buckets {
-            match self.blobs.prune(bucket, now - lifetime).await {
-                Ok(0) => {}
-                Ok(pruned) => tracing::info!(pruned, bucket = bucket.as_ref(), "old objects were deleted"),
-                Err(error) => tracing::error!(%error, "old objects could not be deleted; it is tried again"),
+            let pruned = self.blobs.prune(bucket, now - lifetime).await?;
+            if pruned > 0 {
+                tracing::info!(pruned, bucket = bucket.as_ref(), "old objects were deleted");
             }
         }
+        Ok(())
     }
 
     /// Forgets finished requests whose time is over. They are not on the board any more, so nothing
@@ -164,11 +183,5 @@ impl Engine {
                 return Ok(());
             }
         }
-    }
-}
-
-fn report(duty: &str, outcome: Result<()>) {
-    if let Err(error) = outcome {
-        tracing::error!(%error, duty, "a background duty failed; it is tried again");
     }
 }

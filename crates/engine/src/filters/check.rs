@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::nsfw;
-use crate::{Call, Engine, EngineError, accounts::Caller, error::Result};
+use crate::{Call, Engine, EngineError, accounts::Caller, error::Result, metrics};
 
 /// The longest wanted part of a prompt that filters change, in characters.
 const LONGEST_CHANGED: usize = 7000;
@@ -75,6 +75,7 @@ impl Engine {
     /// proxy that it came through.
     async fn hold_prompt_against(&self, screening: &Screening<'_>) -> Result<()> {
         let Screening { call, caller, .. } = *screening;
+        metrics::prompt_refused();
         tracing::warn!(user = %caller.id(), "a prompt was refused");
         if !caller.has(Role::Moderator) {
             self.keep_refused_prompt(screening).await;

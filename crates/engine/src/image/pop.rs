@@ -2,7 +2,7 @@
 
 use muster_dispatch::image::{Capability, Image};
 use muster_protocol::{
-    RequestId, ReturnCode,
+    RequestId, ReturnCode, WorkKind,
     image::{PopInput, Popped, Skipped},
 };
 use muster_store::Bucket;
@@ -16,6 +16,7 @@ use crate::{
     Call, Engine, EngineError,
     error::Result,
     jobs::{HandedOut, Popping, Unprioritised, blob_key, priority_users},
+    metrics,
     workers::Introduction,
 };
 
@@ -61,8 +62,10 @@ impl Engine {
             }
             Err(skipped) => {
                 popping.check_maintenance()?;
+                let skipped = wire_skipped(&skipped);
+                metrics::skipped(WorkKind::Image, &skipped);
                 Ok(Popped {
-                    skipped: wire_skipped(&skipped),
+                    skipped,
                     messages,
                     ..Popped::default()
                 })

@@ -8,6 +8,7 @@ use crate::{
     Engine,
     error::Result,
     live::{Live, LiveJobState},
+    metrics::{self, JobOutcome},
     work::Work,
 };
 
@@ -65,6 +66,9 @@ impl Engine {
         else {
             return Ok(());
         };
+        if !lost.fake {
+            metrics::job_ended(W::KIND, JobOutcome::GivenUp);
+        }
         self.count_for_workers(&lost_by);
         if let Some(work) = &lost.work {
             self.statistics.count(work);

@@ -13,6 +13,7 @@ use crate::{
     accounts::Caller,
     error::Result,
     live::{Delivered, LiveJob, LiveRequest},
+    metrics::{self, Flow, JobOutcome},
     names,
     requests::LIFETIME,
     work::{Part, Work},
@@ -223,6 +224,11 @@ impl Engine {
         match self.store.journal().finish_job(finish).await? {
             FinishOutcome::Finished { balances } => {
                 self.learn_balances(&balances);
+                if !found.fake {
+                    metrics::job_ended(W::KIND, JobOutcome::Delivered);
+                    metrics::kudos_moved(Flow::Charge, charge);
+                    metrics::kudos_moved(Flow::Reward, Kudos::from_f64(finishing.earned));
+                }
                 self.count_for_workers(&done);
                 self.evaluate_trust(owner.id()).await;
                 if let Some(work) = &work {

@@ -15,6 +15,7 @@ use crate::{
     Engine, EngineError,
     error::Result,
     live::{LiveJob, LiveJobState},
+    metrics::{self, PopOutcome},
     work::{Lease, Part, Work},
     workers::Present,
 };
@@ -70,11 +71,15 @@ impl Engine {
         loop {
             let (reservation, parts) = self.reserve(popping);
             match reservation {
-                Reservation::Nothing { skipped } => return Ok(Err(skipped)),
+                Reservation::Nothing { skipped } => {
+                    metrics::popped(W::KIND, PopOutcome::Nothing);
+                    return Ok(Err(skipped));
+                }
                 Reservation::Unread(unread) => self.read_prompts::<W>(unread).await?,
                 // On several nodes another one may have been faster: then the next candidate is due.
                 Reservation::Reserved(reserved) => {
                     if let Some(handed_out) = self.hand_out(popping, reserved, &parts).await? {
+                        metrics::popped(W::KIND, PopOutcome::Job);
                         return Ok(Ok(handed_out));
                     }
                 }

@@ -7,7 +7,13 @@ use muster_store::{
 };
 use uuid::Uuid;
 
-use crate::{Call, Engine, EngineError, Refusal, accounts::Caller, error::Result, names};
+use crate::{
+    Call, Engine, EngineError, Refusal,
+    accounts::Caller,
+    error::Result,
+    metrics::{self, Flow},
+    names,
+};
 
 /// The most kudos that one transfer can move: more than there will ever be, and far from what cannot be counted.
 pub(super) const MOST: i64 = 1_000_000_000_000_000;
@@ -123,6 +129,7 @@ impl Engine {
             Ok(Posted::Posted { balances }) => {
                 self.learn_balances(&balances);
                 self.recent_transfers.note(from, to, now);
+                metrics::kudos_moved(Flow::Transfer, amount);
                 tracing::info!(%from, %to, kudos = amount.whole(), "kudos were transferred");
                 Ok(())
             }

@@ -11,7 +11,15 @@ use muster_store::{
 use uuid::Uuid;
 
 use super::LIFETIME;
-use crate::{Call, Engine, accounts::Caller, error::Result, live::LiveRequest, styles::StyleUse, work::Work};
+use crate::{
+    Call, Engine,
+    accounts::Caller,
+    error::Result,
+    live::LiveRequest,
+    metrics::{self, Flow},
+    styles::StyleUse,
+    work::Work,
+};
 
 /// What the author of a style gets for each request with it.
 const STYLE_REWARD: Kudos = Kudos::from_whole(2);
@@ -87,6 +95,8 @@ impl Engine {
         };
         let created = self.store.journal().create_request(request).await?;
         self.learn_balances(&created.balances);
+        metrics::request_accepted(W::KIND);
+        metrics::kudos_moved(Flow::Tax, tax);
 
         let request = LiveRequest {
             id,

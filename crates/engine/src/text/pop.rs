@@ -2,7 +2,7 @@
 
 use muster_dispatch::text::Text;
 use muster_protocol::{
-    ReturnCode,
+    ReturnCode, WorkKind,
     text::{PopInput, Popped, Skipped},
 };
 
@@ -11,6 +11,7 @@ use crate::{
     Call, Engine, EngineError,
     error::Result,
     jobs::{HandedOut, Popping, Unprioritised, priority_users},
+    metrics,
     workers::Introduction,
 };
 
@@ -56,8 +57,10 @@ impl Engine {
             }),
             Err(skipped) => {
                 popping.check_maintenance()?;
+                let skipped = wire_skipped(&skipped);
+                metrics::skipped(WorkKind::Text, &skipped);
                 Ok(Popped {
-                    skipped: wire_skipped(&skipped),
+                    skipped,
                     messages,
                     ..Popped::default()
                 })

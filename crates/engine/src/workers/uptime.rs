@@ -11,7 +11,12 @@ use muster_store::{
 use uuid::Uuid;
 
 use super::registry::{SharedWorker, Worker};
-use crate::{Engine, accounts::Caller, work::Work};
+use crate::{
+    Engine,
+    accounts::Caller,
+    metrics::{self, Flow},
+    work::Work,
+};
 
 /// A reward that a check-in has earned.
 pub(super) struct UptimeReward {
@@ -101,6 +106,7 @@ impl Engine {
         match journal.reward_uptime(event, tallies, reward.check_in).await {
             Ok(Posted::Posted { balances }) => {
                 self.learn_balances(&balances);
+                metrics::kudos_moved(Flow::Uptime, reward.amount);
                 self.count_for_workers(&done);
                 self.evaluate_trust(owner.id()).await;
             }

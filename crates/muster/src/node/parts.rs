@@ -138,6 +138,13 @@ fn ratings(settings: &Settings, outbound: &Outbound) -> Option<RatingService> {
     })
 }
 
+/// A network, or a single address, that an option names.
+pub(super) fn network(text: &str, option: &str) -> anyhow::Result<IpNet> {
+    let single = || text.parse::<IpAddr>().map(IpNet::from).ok();
+    let network = text.parse::<IpNet>().ok().or_else(single);
+    network.with_context(|| format!("{text:?} of {option} is not a network"))
+}
+
 /// Who is asked about addresses, if the operator says so.
 fn reputation(settings: &Settings, outbound: &Outbound) -> anyhow::Result<Option<ReputationService>> {
     let Some(url) = settings.ip_checker.clone() else {
@@ -146,11 +153,7 @@ fn reputation(settings: &Settings, outbound: &Outbound) -> anyhow::Result<Option
     if !url.contains("{ipaddr}") {
         bail!("the address of --ip-checker must have {{ipaddr}} in the place of what is asked about");
     }
-    let network = |text: &String| {
-        let single = || text.parse::<IpAddr>().map(IpNet::from).ok();
-        let network = text.parse::<IpNet>().ok().or_else(single);
-        network.with_context(|| format!("{text:?} of --ip-checker-exempt is not a network"))
-    };
+    let network = |text: &String| network(text, "--ip-checker-exempt");
     Ok(Some(ReputationService {
         url,
         no_opinion: settings.ip_checker_no_opinion,

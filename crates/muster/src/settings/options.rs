@@ -166,6 +166,16 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) body_memory: Option<usize>,
 
+    /// A network from where /metrics may be read; give it several times for several [this machine]
+    #[arg(
+        long = "metrics-readers",
+        env = "MUSTER_METRICS_READERS",
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) metrics_readers: Vec<String>,
+
     /// Take no new requests [false]
     #[arg(long, env = "MUSTER_MAINTENANCE", num_args = 0..=1, default_missing_value = "true",
           value_name = "BOOL", value_parser = BoolishValueParser::new())]

@@ -99,6 +99,11 @@ impl Running {
         }
     }
 
+    /// Takes note of where a server listens.
+    pub(crate) fn set_url(&mut self, url: &str) {
+        url.clone_into(&mut self.url);
+    }
+
     /// Where a server listens.
     pub(crate) fn url(&self) -> &str {
         &self.url

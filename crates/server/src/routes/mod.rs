@@ -37,6 +37,7 @@ use crate::{
             WORKER_AND_TEAMS,
         },
     },
+    metrics,
 };
 
 /// All routes, each with its limits.
@@ -380,6 +381,7 @@ fn pages_and_files(limiter: &RateLimiter) -> Router<AppState> {
                 .post(pages::register)
                 .route_layer(default()),
         )
+        .route("/metrics", get(metrics::page))
         .route("/", get(pages::index).route_layer(default()))
         .route(
             "/blobs/{bucket}/{key}",

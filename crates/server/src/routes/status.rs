@@ -1,5 +1,7 @@
 //! `status/*`: the horde as a whole.
 
+use std::time::Duration;
+
 use axum::extract::{Path, Query, State};
 use muster_engine::ModelQuery;
 use muster_protocol::{
@@ -18,6 +20,9 @@ use crate::{
     },
 };
 
+/// How long the database may take to say that it is there.
+const PROBE: Duration = Duration::from_secs(1);
+
 /// Whether the server is there
 ///
 /// Never limited and never slow: health checks call it.
@@ -25,10 +30,17 @@ use crate::{
     get, path = "/v2/status/heartbeat", operation_id = "get_heartbeat", tag = "v2",
     responses((status = 200, description = "It is", body = Heartbeat))
 )]
-pub(crate) async fn heartbeat() -> Json<Heartbeat> {
+pub(crate) async fn heartbeat(State(state): State<AppState>) -> Json<Heartbeat> {
+    let answers = tokio::time::timeout(PROBE, state.engine.store().ping()).await;
+    let db_connection = matches!(answers, Ok(Ok(())));
+    let threads = tokio::runtime::Handle::current().metrics().num_workers();
     Json(Heartbeat {
-        message: "OK".to_owned(),
+        message: if db_connection { "OK" } else { "DOWN" }.to_owned(),
         version: VERSION.to_owned(),
+        queue: 0,
+        threads: threads as u64,
+        active_count: state.in_flight.count().saturating_sub(1) as u64,
+        db_connection,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The writer task: takes groups from the queue, commits them, answers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::{DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait as _};
 use tokio::{
@@ -14,7 +14,7 @@ use super::{
     flush::flush,
     load::load,
 };
-use crate::{JournalError, StoreConfig, engine_specific};
+use crate::{JournalError, StoreConfig, engine_specific, metrics};
 
 /// How often a group is tried when its failure can pass.
 const ATTEMPTS: u32 = 6;
@@ -89,7 +89,10 @@ impl Writer {
 
     /// Commits a group and answers everybody in it.
     async fn commit(&self, mut group: Vec<Box<dyn Step>>) {
-        let Err(error) = self.persist(&mut group).await else {
+        let started = Instant::now();
+        let outcome = self.persist(&mut group).await;
+        metrics::committed(group.len(), started.elapsed(), outcome.is_err());
+        let Err(error) = outcome else {
             group.into_iter().for_each(Step::answer);
             return;
         };

@@ -10,9 +10,23 @@ const PATH: &str = "/api/v2/status/heartbeat";
 #[tokio::test]
 async fn it_beats() {
     let server = TestServer::start().await;
+    let threads = server.get(PATH).await.ok(200)["threads"].clone();
     assert_eq!(
         server.get(PATH).await.ok(200),
-        json!({"message": "OK", "version": VERSION})
+        json!({"message": "OK", "version": VERSION, "queue": 0, "threads": threads, "active_count": 0,
+               "db_connection": true})
+    );
+    assert!(threads.as_u64().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn it_tells_when_the_database_is_gone() {
+    let server = TestServer::start().await;
+    server.engine.store().clone().close().await;
+    let beat = server.get(PATH).await.ok(200);
+    assert_eq!(
+        (&beat["message"], &beat["db_connection"]),
+        (&json!("DOWN"), &json!(false))
     );
 }
 

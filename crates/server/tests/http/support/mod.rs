@@ -17,7 +17,7 @@ use muster_engine::{
 };
 use muster_kudos::image::ImagePricing;
 use muster_protocol::{TestUser, TestUserInput, Timestamp, UserId};
-use muster_server::{About, BodyLimits, ConnectionLimits, ServerConfig, router, serve};
+use muster_server::{About, BodyLimits, ConnectionLimits, MetricsPage, ServerConfig, router, serve};
 use muster_store::{AccountChanges, BlobConfig, Blobs, Role, Roles, Store, StoreConfig, WorkerChanges};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -48,6 +48,8 @@ pub(crate) struct Setup {
     /// How patient the server is.
     pub(crate) connections: ConnectionLimits,
     pub(crate) bodies: BodyLimits,
+    /// Who may see what is measured.
+    pub(crate) metrics: Option<MetricsPage>,
     /// What the operator tells about the horde.
     pub(crate) about: About,
 }
@@ -72,6 +74,7 @@ impl Default for Setup {
             reputation: None,
             connections: ConnectionLimits::default(),
             bodies: BodyLimits::default(),
+            metrics: None,
             about: About {
                 title: "Test horde".to_owned(),
                 url: "https://horde.example".to_owned(),
@@ -235,6 +238,7 @@ impl TestServer {
             trusted_hops: setup.trusted_hops,
             rate_limits: setup.rate_limits,
             bodies: setup.bodies,
+            metrics: setup.metrics,
         };
         let stop = CancellationToken::new();
         let running = tokio::spawn(run(
