@@ -1,6 +1,8 @@
 //! What an operator does by hand: [`AdminCommand`]. Whoever can send one is trusted with everything, so no right is
 //! checked here; what nobody may have, like a name that is taken, is refused all the same.
 
+use std::path::{Path, PathBuf};
+
 use muster_protocol::{
     Body as _, HordeModes, Kudos, ModifyUserInput, ModifyWorkerInput, PutNewFilter, ReturnCode, UserId,
     WorkerId,
@@ -107,6 +109,11 @@ pub enum AdminCommand {
         before: Option<i64>,
         /// How many movements at most.
         limit: i64,
+    },
+    /// Copies the database into a new file.
+    Backup {
+        /// The file; its path begins at the root.
+        file: PathBuf,
     },
     /// The modes of the horde.
     ModesShow,
@@ -223,6 +230,7 @@ impl Engine {
                 let target = self.named_user(&user).await?;
                 Ok(shown(&self.history_of(target.id(), before, Some(limit)).await?))
             }
+            AdminCommand::Backup { file } => self.back_up(&file).await,
             AdminCommand::ModesShow => Ok(shown(&self.all_modes())),
             AdminCommand::ModesSet { modes } => {
                 self.switch_modes_as_operator(modes).await?;
@@ -257,6 +265,15 @@ impl Engine {
             return Err(EngineError::refused(ReturnCode::CannotDeleteMod, message));
         }
         Ok(target)
+    }
+
+    async fn back_up(&self, file: &Path) -> Result<Value> {
+        let made = self.store.back_up(file).await.map_err(|error| {
+            let message = error.to_string();
+            EngineError::refused(ReturnCode::BadRequest, message)
+        })?;
+        tracing::info!(file = %made.file.display(), bytes = made.bytes, "the database was backed up");
+        Ok(json!({"file": made.file, "bytes": made.bytes}))
     }
 
     async fn reset_key(&self, user: &str) -> Result<Value> {

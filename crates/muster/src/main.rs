@@ -41,6 +41,8 @@ enum Command {
     Bench(Box<commands::bench::BenchArgs>),
     /// Look after a horde: accounts, keys, workers, kudos
     Admin(Box<commands::admin::AdminArgs>),
+    /// Look at everything that a server needs, and say what to do; with the options of serve
+    Doctor(Box<settings::Options>),
     /// Bring a database to this version's schema
     Migrate(Box<settings::Options>),
 }
@@ -54,6 +56,7 @@ async fn main() -> ExitCode {
         Command::Worker(args) => commands::worker::run(*args).await,
         Command::Bench(args) => commands::bench::run(*args).await,
         Command::Admin(args) => commands::admin::run(*args).await,
+        Command::Doctor(options) => commands::doctor::run(*options).await,
         Command::Migrate(options) => commands::migrate::run(*options).await,
     };
     match outcome {

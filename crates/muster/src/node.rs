@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub(crate) use self::parts::{database_url, pricing};
+pub(crate) use self::parts::{database_url, open_blobs, pricing};
 use crate::{
     control::{self, Control, Outcome},
     node::{data_dir::DataDir, parts::ModelSources},
@@ -205,7 +205,7 @@ fn connections(settings: &Settings) -> ConnectionLimits {
 }
 
 /// Raises the number of files that this process may have open as far as it may, and answers it.
-fn open_files() -> Option<usize> {
+pub(crate) fn open_files() -> Option<usize> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -218,6 +218,17 @@ fn open_files() -> Option<usize> {
         limit.current
     };
     current.and_then(|files| usize::try_from(files).ok())
+}
+
+/// Whether the files and addresses that the settings name can be used. Nothing is made.
+///
+/// # Errors
+/// In words that tell the operator what to do.
+pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
+    let base_url = base_url(settings, settings.listen)?;
+    parts::about(settings, &base_url)?;
+    parts::check(settings)?;
+    metrics::readers(settings).map(|_| ())
 }
 
 /// Binds the port without listening on it yet.

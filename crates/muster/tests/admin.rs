@@ -393,3 +393,35 @@ fn addresses_are_blocked_and_modes_switched() {
     assert_eq!(admin(data, &["mode", "show"]), modes(true), "it is remembered");
     assert_eq!(admin(data, &["mode", "off", "raid"]), modes(false));
 }
+
+#[test]
+fn a_backup_is_a_horde_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let mut server = Running::serve(data, &[]);
+    let key = admin(data, &["user", "create", "Ann"])["api_key"].clone();
+    admin(data, &["kudos", "give", "Ann#2", "500"]);
+    let copy = data.join("copy.db");
+    let made = admin(data, &["backup", copy.to_str().unwrap()]);
+    assert_eq!(made["file"], copy.to_str().unwrap());
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(refused(data, &["backup", copy.to_str().unwrap()]).contains("exists"));
+    // What happens afterwards is not in it.
+    admin(data, &["user", "create", "Ben"]);
+    server.stop();
+
+    let restored = tempfile::tempdir().unwrap();
+    fs::copy(&copy, restored.path().join("muster.db")).unwrap();
+    let data = restored.path();
+    let mut server = Running::serve(data, &[]);
+    let ann = admin(data, &["user", "show", "Ann#2"]);
+    assert_eq!(ann["kudos"], 500.0);
+    assert!(refused(data, &["user", "show", "Ben#3"]).contains("no user"));
+    assert_eq!(admin(data, &["kudos", "audit"])["clean"], true);
+    assert!(key.is_string());
+    server.stop();
+    // Also when no server runs.
+    let second = data.join("second.db");
+    admin(data, &["backup", second.to_str().unwrap()]);
+    assert!(second.exists());
+}

@@ -12,6 +12,7 @@
 
 mod accounts;
 mod audit;
+mod backup;
 mod belongings;
 pub mod blobs;
 mod codes;
@@ -40,6 +41,7 @@ pub use accounts::{
     Roles, SetBalance, UserRecord, UserTotal,
 };
 pub use audit::{Drift, LedgerAudit, Promise, UnbalancedEvent};
+pub use backup::{Backup, BackupError, Examination, examine};
 pub use belongings::{
     Collection, CollectionFilter, ListOrder, MessageFilter, Page, SharedKey, Style, StyleExample,
     StyleFilter, Team, Validity, WorkerMessage,

@@ -36,7 +36,7 @@ struct Inner {
 
 /// Connects. SQLite refuses at once, without its usual patience, while another process that opens the same
 /// new file turns the write-ahead log on; that is over in a moment, so it is tried again.
-async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, StoreError> {
+pub(crate) async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, StoreError> {
     let options = connect_options(url, connections)?;
     let begun = Instant::now();
     loop {

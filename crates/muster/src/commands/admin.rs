@@ -64,6 +64,11 @@ enum Subject {
         #[command(subcommand)]
         action: safety::ModeAction,
     },
+    /// Copy the database into a new file while the horde runs (SQLite; of PostgreSQL see docs/backup.md)
+    Backup {
+        /// The file; nothing is overwritten
+        file: PathBuf,
+    },
     /// Give and take kudos, prove the books, explain balances and prices
     Kudos {
         #[command(subcommand)]
@@ -180,6 +185,10 @@ impl Subject {
             Self::Filter { action } => Ok(action.into_command()),
             Self::Block { action } => Ok(action.into_command()),
             Self::Mode { action } => Ok(action.into_command()),
+            // The server may run in another directory.
+            Self::Backup { file } => Ok(AdminCommand::Backup {
+                file: std::path::absolute(file)?,
+            }),
             Self::Kudos { action } => Ok(action.into_command()),
         }
     }

@@ -4,6 +4,7 @@
 pub(crate) mod admin;
 pub(crate) mod bench;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod generate;
 pub(crate) mod migrate;
 mod progress;

@@ -21,17 +21,18 @@ const SECONDS: [f64; 14] = [
 /// Changes in a group of the journal.
 const CHANGES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
+/// From where figures may be read.
+pub(super) fn readers(settings: &Settings) -> anyhow::Result<Vec<IpNet>> {
+    let network = |text: &String| super::parts::network(text, "--metrics-readers");
+    settings.metrics_readers.iter().map(network).collect()
+}
+
 /// Starts to measure. There is one recorder in a process, so this is done once.
 pub(super) fn page(settings: &Settings) -> anyhow::Result<Option<MetricsPage>> {
     if settings.metrics_readers.is_empty() {
         return Ok(None);
     }
-    let network = |text: &String| super::parts::network(text, "--metrics-readers");
-    let readers: Vec<IpNet> = settings
-        .metrics_readers
-        .iter()
-        .map(network)
-        .collect::<anyhow::Result<_>>()?;
+    let readers = readers(settings)?;
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_changes".to_owned()), &CHANGES)?

@@ -266,6 +266,22 @@ async fn blobs(
     base_url: &Url,
     store: &Store,
 ) -> anyhow::Result<Blobs> {
+    let secret = blob_secret(store).await?;
+    blobs_with(settings, data_dir.path(), base_url, secret)
+}
+
+/// The store of pictures, to try it: its addresses are signed with nobody's key.
+pub(crate) fn open_blobs(settings: &Settings) -> anyhow::Result<Blobs> {
+    let base_url = super::base_url(settings, settings.listen)?;
+    blobs_with(settings, &settings.data_dir, &base_url, Vec::new())
+}
+
+fn blobs_with(
+    settings: &Settings,
+    data_dir: &Path,
+    base_url: &Url,
+    secret: Vec<u8>,
+) -> anyhow::Result<Blobs> {
     let place = settings.blobs.as_deref();
     if place.is_some_and(|place| place.starts_with("s3:")) {
         return Ok(Blobs::new(BlobConfig::S3(s3(settings)?))?);
@@ -274,12 +290,27 @@ async fn blobs(
         None => data_dir.join("blobs"),
         Some(place) => Path::new(place.strip_prefix("file://").unwrap_or(place)).to_owned(),
     };
-    let secret = blob_secret(store).await?;
     Ok(Blobs::new(BlobConfig::Local {
         dir,
         base_url: base_url.clone(),
         secret,
     })?)
+}
+
+/// Whether the files that the settings name can be used.
+pub(super) fn check(settings: &Settings) -> anyhow::Result<()> {
+    pricing(settings)?;
+    let notifier = Outbound::new(Reach::Anywhere).context(NO_CERTIFICATES)?;
+    reputation(settings, &notifier)?;
+    let places = [&settings.models, &settings.more_models, &settings.text_models];
+    for place in places
+        .into_iter()
+        .flatten()
+        .filter(|place| !place.starts_with("http"))
+    {
+        std::fs::metadata(place).with_context(|| format!("the models in {place} cannot be read"))?;
+    }
+    Ok(())
 }
 
 fn s3(settings: &Settings) -> anyhow::Result<S3Config> {

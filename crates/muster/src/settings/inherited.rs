@@ -6,7 +6,7 @@ use figment::{
 };
 
 /// Variables that existing deployments set, and the options they stand for.
-const INHERITED: [(&str, &str); 23] = [
+pub(super) const INHERITED: [(&str, &str); 23] = [
     ("HORDE_TITLE", "title"),
     ("HORDE_EMAIL", "email"),
     ("ADMINS", "admins"),

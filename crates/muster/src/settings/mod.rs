@@ -4,6 +4,8 @@
 //! deployments already set (`HORDE_TITLE`, `AWS_ACCESS_KEY_ID` …), and finally flags and their
 //! `MUSTER_…` variables. A new option goes into [`Options`] and [`Settings`], which have the same members.
 
+#[cfg(test)]
+mod documentation;
 mod inherited;
 mod options;
 
