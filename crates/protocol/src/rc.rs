@@ -221,10 +221,28 @@ return_codes! {
     }
 }
 
+/// Codes and spellings that are published and never sent: clients that are generated from the description may name them.
+const ONLY_PUBLISHED: [&str; 14] = [
+    "ExampleURLAlreadyInUse",
+    "InvalidExtraSourceImages",
+    "InvalidExtraTexts",
+    "MissingExtraTexts",
+    "MoreThanMinExtraSourceImage",
+    "SharedKeyInvalid",
+    "SpecialFieldNeedsSpecialUser",
+    "SpecialForbidden",
+    "SpecialModelNeedsSpecialUser",
+    "StyleGetMistmatch",
+    "StyleMismatch",
+    "StylePromptMissingVars",
+    "TooManyExtraSourceImages",
+    "TooManyStyleExamples",
+];
+
 impl PartialSchema for ReturnCode {
     /// The codes as they are sent. The derived schema would have the names of the variants.
     fn schema() -> RefOr<Schema> {
-        let codes = Self::iter().map(<&'static str>::from);
+        let codes = Self::iter().map(<&'static str>::from).chain(ONLY_PUBLISHED);
         ObjectBuilder::new()
             .schema_type(Type::String)
             .enum_values(Some(codes))

@@ -23,7 +23,6 @@ mod serving;
 use std::sync::Arc;
 
 use axum::{Router, middleware::from_fn_with_state};
-use bytes::Bytes;
 use muster_engine::Engine;
 use muster_protocol::UserId;
 
@@ -31,13 +30,13 @@ use crate::http::{
     AddressRules, BodyGuard, MemoryStore, NodeName, Passkeys, PrivilegedAddresses, RateLimiter,
     with_conventions,
 };
-use crate::metrics::InFlight;
 pub use crate::{
     about::About,
     http::BodyLimits,
     metrics::MetricsPage,
     serving::{ConnectionLimits, serve},
 };
+use crate::{description::Written, metrics::InFlight};
 
 /// Version of the server software, as `heartbeat` and the `Horde-Node` header tell it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -67,7 +66,7 @@ pub(crate) struct AppState {
     pub(crate) engine: Engine,
     pub(crate) about: Arc<About>,
     /// The description of the API.
-    pub(crate) description: Bytes,
+    pub(crate) description: Written,
     /// Who may see what is measured.
     pub(crate) metrics: Option<MetricsPage>,
     pub(crate) in_flight: InFlight,
@@ -104,7 +103,7 @@ pub fn router(engine: Engine, config: &ServerConfig) -> Router {
         metrics: config.metrics.clone(),
         in_flight: in_flight.clone(),
         engine: engine.clone(),
-        description: description::written(&config.about.title),
+        description: Written::new(&config.about.title),
         about: Arc::new(config.about.clone()),
         privileged,
     };

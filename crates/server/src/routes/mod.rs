@@ -368,7 +368,11 @@ fn about_the_horde(limiter: &RateLimiter) -> Router<AppState> {
         )
         .route(
             "/api/swagger.json",
-            get(description::document).route_layer(default()),
+            get(description::swagger).route_layer(default()),
+        )
+        .route(
+            "/api/openapi.json",
+            get(description::openapi).route_layer(default()),
         )
 }
 

@@ -1,4 +1,4 @@
-//! `GET /api/swagger.json`.
+//! `GET /api/openapi.json` and `GET /api/swagger.json`.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::support::TestServer;
 
 async fn document() -> Value {
     let server = TestServer::start().await;
-    server.get("/api/swagger.json").await.ok(200)
+    server.get("/api/openapi.json").await.ok(200)
 }
 
 fn keys(object: &Value) -> BTreeSet<&str> {
@@ -22,6 +22,23 @@ async fn it_names_the_horde_and_its_root() {
     assert_eq!(document["info"]["title"], "Test horde");
     assert_eq!(document["info"]["version"], "2.5");
     assert_eq!(document["servers"][0]["url"], "/api");
+}
+
+#[tokio::test]
+async fn swagger_has_the_same() {
+    let server = TestServer::start().await;
+    let swagger = server.get("/api/swagger.json").await.ok(200);
+    assert_eq!(
+        (&swagger["swagger"], &swagger["basePath"]),
+        (&"2.0".into(), &"/api".into())
+    );
+    assert_eq!(swagger["info"]["title"], "Test horde");
+    let openapi = document().await;
+    assert_eq!(keys(&swagger["paths"]), keys(&openapi["paths"]));
+    assert_eq!(
+        keys(&swagger["definitions"]),
+        keys(&openapi["components"]["schemas"])
+    );
 }
 
 #[tokio::test]

@@ -317,7 +317,7 @@ async fn no_operation_fails() {
         from_environment("MUSTER_FUZZ_CASES", CASES),
         from_environment("MUSTER_FUZZ_SEED", 7),
     );
-    let document = TestServer::start().await.get("/api/swagger.json").await.ok(200);
+    let document = TestServer::start().await.get("/api/openapi.json").await.ok(200);
     let mut wrong = Vec::new();
     let mut statuses = std::collections::BTreeMap::<u16, u64>::new();
     for (number, operation) in operations(&document).iter().enumerate() {

@@ -20,6 +20,7 @@ mod kudos;
 mod limits;
 mod pages;
 mod permissions;
+mod reference;
 mod replay;
 mod return_codes;
 mod safety;

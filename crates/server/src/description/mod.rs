@@ -1,5 +1,7 @@
 //! The machine-readable description of the API, generated from the types and handlers themselves.
 
+mod swagger2;
+
 use axum::{
     extract::State,
     http::header::CONTENT_TYPE,
@@ -121,16 +123,35 @@ const API_VERSION: &str = "2.5";
 )]
 struct Description;
 
-/// `GET /api/swagger.json`
-pub(crate) async fn document(State(state): State<AppState>) -> Response {
-    ([(CONTENT_TYPE, CONTENT_TYPE_JSON)], state.description).into_response()
+/// The description in both forms. It is written once: many who ask for it and read slowly share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    /// As Swagger 2.0.
+    swagger: Bytes,
+    /// As `OpenAPI` 3.1.
+    openapi: Bytes,
 }
 
-/// The description of a horde with a title. It is written once: many who ask for it and read slowly share it.
-pub(crate) fn written(title: &str) -> Bytes {
-    let mut document = describe();
-    document["info"]["title"] = title.into();
-    Bytes::from(document.to_string())
+impl Written {
+    /// The description of a horde with a title.
+    pub(crate) fn new(title: &str) -> Self {
+        let mut document = describe();
+        document["info"]["title"] = title.into();
+        Self {
+            swagger: Bytes::from(swagger2::converted(&document).to_string()),
+            openapi: Bytes::from(document.to_string()),
+        }
+    }
+}
+
+/// `GET /api/swagger.json`
+pub(crate) async fn swagger(State(state): State<AppState>) -> Response {
+    ([(CONTENT_TYPE, CONTENT_TYPE_JSON)], state.description.swagger).into_response()
+}
+
+/// `GET /api/openapi.json`
+pub(crate) async fn openapi(State(state): State<AppState>) -> Response {
+    ([(CONTENT_TYPE, CONTENT_TYPE_JSON)], state.description.openapi).into_response()
 }
 
 /// The description with the request bodies as they are enforced.
@@ -139,15 +160,31 @@ fn describe() -> Value {
     document["info"] = json!({
         "title": "AI Horde",
         "version": API_VERSION,
+        "description": "Every operation takes the header `Client-Agent`, with which a program names itself \
+                        (`name:version:contact`), and `X-Fields`, with which it asks for some members of an answer only \
+                        (`id,generations{id,img}`).",
         "license": { "name": "AGPL-3.0-or-later" },
     });
     document["servers"] = json!([{ "url": "/api" }]);
     if let Some(Value::Object(schemas)) = document.pointer_mut("/components/schemas") {
         schemas.extend(enforced());
     }
-    // Where workers look for what they may offer: the second version of the format has it there.
-    document["definitions"] = document["components"]["schemas"].clone();
+    // What is not said has no default.
+    drop_null_defaults(&mut document);
     document
+}
+
+fn drop_null_defaults(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(drop_null_defaults),
+        Value::Object(members) => {
+            if members.get("default").is_some_and(Value::is_null) {
+                members.remove("default");
+            }
+            members.values_mut().for_each(drop_null_defaults);
+        }
+        _ => {}
+    }
 }
 
 fn enforced() -> Map<String, Value> {
@@ -200,26 +237,27 @@ mod tests {
 
     #[test]
     fn every_reference_resolves() {
-        let document = describe();
-        let mut found = Vec::new();
-        references(&document, &mut found);
-        assert!(found.len() > 20);
-        for target in found {
-            let pointer = target.strip_prefix('#').expect("a local reference");
-            assert!(document.pointer(pointer).is_some(), "{target}");
+        for document in [describe(), swagger2::converted(&describe())] {
+            let mut found = Vec::new();
+            references(&document, &mut found);
+            assert!(found.len() > 20);
+            for target in found {
+                let pointer = target.strip_prefix('#').expect("a local reference");
+                assert!(document.pointer(pointer).is_some(), "{target}");
+            }
         }
     }
 
     #[test]
     fn what_workers_look_for_is_there() {
-        let document = describe();
-        let kinds = document.pointer("/components/schemas/GenerationMetadataStable/properties/type");
+        let document = swagger2::converted(&describe());
+        let kinds = document.pointer("/definitions/GenerationMetadataStable/properties/type");
         assert!(kinds.is_some());
         let forms = document.pointer("/definitions/ModelInterrogationFormStable/properties/name/enum");
         assert_eq!(forms.and_then(Value::as_array).map(Vec::len), Some(23));
         assert!(
             document
-                .pointer("/components/schemas/PopInputStable/properties/max_pixels")
+                .pointer("/definitions/PopInputStable/properties/max_pixels")
                 .is_some()
         );
         assert!(document.pointer("/paths/~1v2~1generate~1pop/post").is_some());
