@@ -1,6 +1,7 @@
 //! One file for each resource. The table here says what there is and how often it may be called.
 
 pub(crate) mod blobs;
+mod browser;
 mod call;
 pub(crate) mod collections;
 pub(crate) mod dev;
@@ -378,7 +379,14 @@ fn about_the_horde(limiter: &RateLimiter) -> Router<AppState> {
 
 fn pages_and_files(limiter: &RateLimiter) -> Router<AppState> {
     let default = || limiter.layer(DEFAULT);
-    Router::new()
+    let mut router = Router::new()
+        .route("/api", get(browser::redirect).route_layer(default()))
+        .route(browser::ROOT, get(browser::file).route_layer(default()));
+    for file in browser::FILES {
+        let path = format!("{}{file}", browser::ROOT);
+        router = router.route(&path, get(browser::file).route_layer(default()));
+    }
+    router
         .route(
             "/register",
             get(pages::register_form)

@@ -31,7 +31,7 @@ pub(crate) async fn index(State(state): State<AppState>) -> Response {
         "<p>This is an AI Horde: volunteers' computers make the pictures that people ask for.</p>\
          <ul><li><a href=\"/register\">Register</a> to get an API key.</li>\
          <li>Point a client or a worker at this address.</li>\
-         <li><a href=\"/api/swagger.json\">Description of the API</a></li></ul>",
+         <li><a href=\"/api/\">The API</a>, to look at and to try.</li></ul>",
     )
 }
 

@@ -141,7 +141,6 @@ async fn unknown_paths() {
         "/api/v2//status/heartbeat",
         "/api/v1/status/heartbeat",
         "/api/v2/Status/heartbeat",
-        "/api/",
     ] {
         let answer = server.get(path).await;
         answer.plain(404);

@@ -1,4 +1,5 @@
 //! Pages for people
 
+mod browser;
 mod register_get;
 mod register_post;
