@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The answer to `GET /status/heartbeat`.
+/// The answer to `GET /status/heartbeat`. Other servers may tell less than ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Heartbeat {
     /// `OK`, or `DOWN` if the database does not answer.
@@ -12,12 +12,20 @@ pub struct Heartbeat {
     /// Version of the server software.
     pub version: String,
     /// Requests that wait to be looked at: none, they are looked at as they come.
+    #[serde(default)]
+    #[schema(required = true)]
     pub queue: u64,
     /// Threads that serve requests.
+    #[serde(default)]
+    #[schema(required = true)]
     pub threads: u64,
     /// Requests that are being served, this one left out.
+    #[serde(default)]
+    #[schema(required = true)]
     pub active_count: u64,
     /// Whether the database answers.
+    #[serde(default)]
+    #[schema(required = true)]
     pub db_connection: bool,
 }
 
