@@ -7,7 +7,7 @@ use muster_store::{ApiKeyHash, Role};
 
 use crate::{
     Engine, EngineError,
-    accounts::{Caller, unknown_key},
+    accounts::{Caller, not_moderator, unknown_key},
     config::Standing,
     error::Result,
 };
@@ -114,6 +114,18 @@ impl Engine {
             None | Some("") => Ok(None),
             Some(_) => self.identify(call).await.map(Some),
         }
+    }
+
+    /// The moderator behind the call, for what only moderators may do.
+    ///
+    /// # Errors
+    /// No key (400), an unknown one (401), `NotModerator`.
+    pub(crate) async fn moderator(&self, call: &Call) -> Result<Caller> {
+        let caller = self.identify(call).await?;
+        if !caller.has(Role::Moderator) {
+            return Err(not_moderator());
+        }
+        Ok(caller)
     }
 
     /// Whether the call comes from a moderator. A key that nobody has is none.

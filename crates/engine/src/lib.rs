@@ -95,7 +95,7 @@ use crate::{
 };
 pub use crate::{
     accounts::{FirstStart, NewKey, Supporter},
-    addresses::{ReputationService, WhenUnknown},
+    addresses::{ReputationService, WhenUnknown, home_network},
     call::{Call, Proxy},
     clock::{Clock, ManualClock, SystemClock},
     config::{EngineConfig, Standing},

@@ -1,5 +1,4 @@
-//! What is measured of the engine, by the names under which it is published. Whoever installs a recorder gets the figures;
-//! without one they cost nothing.
+//! What is measured of the engine, by the names under which it is published, for whoever installs a recorder.
 
 use std::time::Duration;
 
@@ -32,7 +31,7 @@ const BLOCKED_NETWORKS: &str = "muster_blocked_networks";
 const MODELS: usize = 50;
 
 /// Why kudos move.
-#[derive(Clone, Copy, Debug, strum::AsRefStr, strum::EnumIter)]
+#[derive(Clone, Copy, Debug, strum::IntoStaticStr, strum::EnumIter)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum Flow {
     /// Requesters pay when they send a request.
@@ -48,7 +47,7 @@ pub(crate) enum Flow {
 }
 
 /// What became of a job.
-#[derive(Clone, Copy, Debug, strum::AsRefStr, strum::EnumIter)]
+#[derive(Clone, Copy, Debug, strum::IntoStaticStr, strum::EnumIter)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum JobOutcome {
     Delivered,
@@ -57,7 +56,7 @@ pub(crate) enum JobOutcome {
 }
 
 /// What became of a pop that was let in.
-#[derive(Clone, Copy, Debug, strum::AsRefStr, strum::EnumIter)]
+#[derive(Clone, Copy, Debug, strum::IntoStaticStr, strum::EnumIter)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum PopOutcome {
     Job,
@@ -79,12 +78,12 @@ pub(crate) fn request_accepted(kind: WorkKind) {
 
 /// A job came to its end.
 pub(crate) fn job_ended(kind: WorkKind, outcome: JobOutcome) {
-    counter!(JOBS, "kind" => name(kind), "outcome" => label(&outcome)).increment(1);
+    counter!(JOBS, "kind" => name(kind), "outcome" => <&str>::from(outcome)).increment(1);
 }
 
 /// A worker was answered.
 pub(crate) fn popped(kind: WorkKind, outcome: PopOutcome) {
-    counter!(POPS, "kind" => name(kind), "outcome" => label(&outcome)).increment(1);
+    counter!(POPS, "kind" => name(kind), "outcome" => <&str>::from(outcome)).increment(1);
 }
 
 /// A worker was told why it gets nothing.
@@ -102,7 +101,7 @@ pub(crate) fn skipped(kind: WorkKind, skipped: &impl Serialize) {
 /// Kudos have moved.
 pub(crate) fn kudos_moved(flow: Flow, amount: Kudos) {
     if let Ok(hundredths) = u64::try_from(amount.hundredths()) {
-        counter!(KUDOS, "flow" => label(&flow)).increment(hundredths);
+        counter!(KUDOS, "flow" => <&str>::from(flow)).increment(hundredths);
     }
 }
 
@@ -117,10 +116,6 @@ pub(crate) fn duty_done(duty: &'static str, took: Duration, failed: bool) {
     if failed {
         counter!(DUTY_FAILURES, "duty" => duty).increment(1);
     }
-}
-
-fn label(value: &impl AsRef<str>) -> String {
-    value.as_ref().to_owned()
 }
 
 /// Says what the figures mean, and publishes those that count from zero on.
@@ -147,14 +142,14 @@ fn describe() {
     for kind in [WorkKind::Image, WorkKind::Text, WorkKind::Alchemy] {
         counter!(REQUESTS, "kind" => name(kind)).increment(0);
         for outcome in JobOutcome::iter() {
-            counter!(JOBS, "kind" => name(kind), "outcome" => label(&outcome)).increment(0);
+            counter!(JOBS, "kind" => name(kind), "outcome" => <&str>::from(outcome)).increment(0);
         }
         for outcome in PopOutcome::iter() {
-            counter!(POPS, "kind" => name(kind), "outcome" => label(&outcome)).increment(0);
+            counter!(POPS, "kind" => name(kind), "outcome" => <&str>::from(outcome)).increment(0);
         }
     }
     for flow in Flow::iter() {
-        counter!(KUDOS, "flow" => label(&flow)).increment(0);
+        counter!(KUDOS, "flow" => <&str>::from(flow)).increment(0);
     }
     counter!(PROMPTS_REFUSED).increment(0);
 }
@@ -169,6 +164,7 @@ impl Engine {
     /// Publishes how things are at this moment: before somebody looks.
     pub fn observe(&self) {
         let now = self.clock.now();
+        let presence = self.workers.presence(now);
         for_each_kind!(W => {
             let kind = name(W::KIND);
             let live = W::desk(self).live.lock();
@@ -185,12 +181,12 @@ impl Engine {
             for (model, jobs) in models.into_iter().take(MODELS) {
                 gauge!(QUEUE_MODEL_JOBS, "kind" => kind, "model" => model).set(jobs as f64);
             }
-            let (workers, threads) = self.workers.online_of(W::KIND, now);
-            gauge!(WORKERS, "kind" => kind).set(workers as f64);
-            gauge!(WORKER_THREADS, "kind" => kind).set(threads as f64);
+            let present = presence.of(W::KIND);
+            gauge!(WORKERS, "kind" => kind).set(present.workers as f64);
+            gauge!(WORKER_THREADS, "kind" => kind).set(present.threads as f64);
         });
         gauge!(REQUESTS_IN_MEMORY).set(self.requests_in_memory() as f64);
-        gauge!(BLOCKED_NETWORKS).set(self.listed_networks().len() as f64);
+        gauge!(BLOCKED_NETWORKS).set(self.blocks.networks(now).len() as f64);
         self.store.observe();
     }
 }

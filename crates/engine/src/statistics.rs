@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use muster_protocol::{
-    Timestamp, WorkKind,
+    ReturnCode, Timestamp, WorkKind,
     stats::{ImageStats, ImageTotals, ModelStats, TextStats, TextTotals},
 };
 use muster_store::{WorkStat, WorkTally};
@@ -300,26 +300,33 @@ impl Engine {
     /// `BadRequest` if `state` is none of `known`, `custom` and `all`.
     pub fn image_model_stats(&self, state: &str) -> Result<ModelStats> {
         let reference = self.models();
-        let told: fn(bool) -> bool = match state {
-            "known" => |known| known,
-            "custom" => |known| !known,
-            "all" => |_| true,
-            _ => {
-                let message = "The model_state is one of known, custom and all.";
-                return Err(EngineError::refused(
-                    muster_protocol::ReturnCode::BadRequest,
-                    message,
-                ));
-            }
-        };
+        let wanted = known_or_custom(state)?;
         let archive = self.statistics.image.lock();
-        Ok(archive.models(self.clock.now(), |name| told(reference.get(name).is_some())))
+        Ok(archive.models(self.clock.now(), |name| {
+            wanted.is_none_or(|known| reference.get(name).is_some() == known)
+        }))
     }
 
     /// How many texts were written with each model.
     pub fn text_model_stats(&self) -> ModelStats {
         let archive = self.statistics.text.lock();
         archive.models(self.clock.now(), |_| true)
+    }
+}
+
+/// Which models are wanted: those that are known, those that are not, or (`None`) all.
+///
+/// # Errors
+/// `BadRequest` if `state` is none of `known`, `custom` and `all`.
+pub(crate) fn known_or_custom(state: &str) -> Result<Option<bool>> {
+    match state {
+        "known" => Ok(Some(true)),
+        "custom" => Ok(Some(false)),
+        "all" => Ok(None),
+        _ => {
+            let message = "The model_state is one of known, custom and all.";
+            Err(EngineError::refused(ReturnCode::BadRequest, message))
+        }
     }
 }
 

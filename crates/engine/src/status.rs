@@ -8,10 +8,10 @@ use std::{
 
 use muster_dispatch::{alchemy::Alchemy, image::Image, text::Text};
 use muster_kudos::rounding::{round1, round2};
-use muster_protocol::{ActiveModel, ActiveModelKind, HordePerformance, ReturnCode, Timestamp, WorkKind};
+use muster_protocol::{ActiveModel, ActiveModelKind, HordePerformance, Timestamp, WorkKind};
 use parking_lot::Mutex;
 
-use crate::{Engine, EngineError, error::Result, work::Work};
+use crate::{Engine, error::Result, statistics::known_or_custom, work::Work};
 
 /// Names of models that are nobody's business.
 const HIDDEN: &str = "horde_special";
@@ -63,22 +63,22 @@ impl Engine {
         let now = self.clock.now();
         let (image, text) = (self.queue::<Image>(false).all, self.queue::<Text>(false).all);
         let forms = self.queue::<Alchemy>(false).all;
-        let count = |kind| self.workers.online_of(kind, now);
-        let (images, texts) = (count(WorkKind::Image), count(WorkKind::Text));
-        let alchemists = count(WorkKind::Alchemy);
+        let presence = self.workers.presence(now);
+        let (images, texts) = (presence.of(WorkKind::Image), presence.of(WorkKind::Text));
+        let alchemists = presence.of(WorkKind::Alchemy);
         let minute = |kind| self.statistics.last_minute(kind, now) as f64;
         HordePerformance {
             queued_requests: image.jobs,
             queued_text_requests: text.jobs,
-            worker_count: images.0,
-            text_worker_count: texts.0,
-            thread_count: images.1,
-            text_thread_count: texts.1,
+            worker_count: images.workers,
+            text_worker_count: texts.workers,
+            thread_count: images.threads,
+            text_thread_count: texts.threads,
             queued_megapixelsteps: round2(Image::amount(image.things as f64)),
             past_minute_megapixelsteps: round2(Image::amount(minute(WorkKind::Image))),
             queued_forms: forms.jobs as f64,
-            interrogator_count: alchemists.0,
-            interrogator_thread_count: alchemists.1,
+            interrogator_count: alchemists.workers,
+            interrogator_thread_count: alchemists.threads,
             queued_tokens: round2(Text::amount(text.things as f64)),
             past_minute_tokens: round2(Text::amount(minute(WorkKind::Text))),
         }
@@ -89,15 +89,7 @@ impl Engine {
     /// # Errors
     /// `BadRequest` if the state is none of `known`, `custom` and `all`.
     pub fn active_models(&self, query: &ModelQuery) -> Result<Vec<ActiveModel>> {
-        let known = match query.state.as_str() {
-            "known" => Some(true),
-            "custom" => Some(false),
-            "all" => None,
-            _ => {
-                let message = "The model_state is one of known, custom and all.";
-                return Err(EngineError::refused(ReturnCode::BadRequest, message));
-            }
-        };
+        let known = known_or_custom(&query.state)?;
         let is_listed = |model: &&ActiveModel| {
             model.kind.as_ref() == query.kind
                 && query.min_count.is_none_or(|least| model.count as i64 >= least)

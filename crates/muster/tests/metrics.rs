@@ -4,27 +4,9 @@
 
 mod process;
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    path::Path,
-};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use process::Running;
-
-/// The answer to a `GET`, without its headers.
-fn get(server: &Running, path: &str, headers: &str) -> (String, String) {
-    let address = server.url().trim_start_matches("http://");
-    let mut stream = TcpStream::connect(address).unwrap();
-    let text = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n");
-    stream.write_all(text.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.to_owned(), body.to_owned())
-}
 
 /// The names of figures in a text, histograms by their own name.
 fn names(text: &str) -> BTreeSet<String> {
@@ -72,7 +54,7 @@ fn demo(directory: &Path) -> Running {
 fn what_dashboards_and_alerts_name_is_published() {
     let directory = tempfile::tempdir().unwrap();
     let server = demo(directory.path());
-    let (head, scraped) = get(&server, "/metrics", "");
+    let (head, scraped) = server.call("GET /metrics", "", "");
     assert!(
         head.starts_with("HTTP/1.1 200") && head.contains("text/plain; version=0.0.4"),
         "{head}"
@@ -114,13 +96,17 @@ fn what_dashboards_and_alerts_name_is_published() {
 fn only_those_whom_the_operator_names_see_it() {
     let directory = tempfile::tempdir().unwrap();
     let mut server = Running::serve(directory.path(), &["--trusted-proxies", "1"]);
-    assert!(get(&server, "/metrics", "").0.starts_with("HTTP/1.1 200"));
-    let far = get(&server, "/metrics", "X-Forwarded-For: 198.51.100.7\r\n").0;
+    assert!(server.call("GET /metrics", "", "").0.starts_with("HTTP/1.1 200"));
+    let far = server
+        .call("GET /metrics", "X-Forwarded-For: 198.51.100.7\r\n", "")
+        .0;
     assert!(far.starts_with("HTTP/1.1 404"), "{far}");
     server.stop();
     let arguments = ["--trusted-proxies", "1", "--metrics-readers", "198.51.100.0/24"];
     let server = Running::serve(directory.path(), &arguments);
-    let far = get(&server, "/metrics", "X-Forwarded-For: 198.51.100.7\r\n").0;
+    let far = server
+        .call("GET /metrics", "X-Forwarded-For: 198.51.100.7\r\n", "")
+        .0;
     assert!(far.starts_with("HTTP/1.1 200"), "{far}");
-    assert!(get(&server, "/metrics", "").0.starts_with("HTTP/1.1 404"));
+    assert!(server.call("GET /metrics", "", "").0.starts_with("HTTP/1.1 404"));
 }

@@ -4,26 +4,7 @@
 
 mod process;
 
-use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
-};
-
 use process::Running;
-
-/// What a server answers to a request.
-fn call(server: &Running, request: &str, headers: &str, body: &str) -> String {
-    let address = server.url().trim_start_matches("http://");
-    let mut stream = TcpStream::connect(address).unwrap();
-    let length = body.len();
-    let text = format!(
-        "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-    );
-    stream.write_all(text.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
 
 #[test]
 fn logs_tell_no_secrets() {
@@ -49,30 +30,28 @@ fn logs_tell_no_secrets() {
         ],
     );
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    let page = call(&server, "POST /register", form, "username=Ann");
+    let (_, page) = server.call("POST /register", form, "username=Ann");
     let key = page.split("class=\"ah-api-key\">").nth(1).unwrap()[..22].to_owned();
     let admin = std::fs::read_to_string(directory.path().join("admin-key")).unwrap();
 
     let with = |key: &str| format!("{JSON}apikey: {key}\r\nProxy-Authorization: PasskeyOfNobody\r\n");
     let request = r#"{"prompt": "a hill", "webhook": "https://127.0.0.1/HookSecret", "params": {"n": 1}}"#;
     for key in [key.as_str(), "KeyOfNobody"] {
-        call(&server, "POST /api/v2/generate/async", &with(key), request);
-        call(
-            &server,
+        server.call("POST /api/v2/generate/async", &with(key), request);
+        server.call(
             "POST /api/v2/generate/pop",
             &with(key),
             r#"{"name": "Rig", "models": ["stable_diffusion"]}"#,
         );
-        call(&server, "GET /api/v2/find_user", &with(key), "");
-        call(
-            &server,
+        server.call("GET /api/v2/find_user", &with(key), "");
+        server.call(
             "POST /api/v2/kudos/transfer",
             &with(key),
             r#"{"username": "admin#1", "amount": 1}"#,
         );
-        call(&server, "PUT /api/v2/sharedkeys", &with(key), "{}");
-        call(&server, "GET /api/v2/nowhere", &with(key), "");
-        call(&server, "POST /api/v2/generate/async", &with(key), "{ no JSON");
+        server.call("PUT /api/v2/sharedkeys", &with(key), "{}");
+        server.call("GET /api/v2/nowhere", &with(key), "");
+        server.call("POST /api/v2/generate/async", &with(key), "{ no JSON");
     }
     let (status, errors) = server.stop();
     assert!(status.success(), "{errors}");

@@ -36,7 +36,7 @@ pub use crate::{
     metrics::MetricsPage,
     serving::{ConnectionLimits, serve},
 };
-use crate::{description::Written, metrics::InFlight};
+use crate::{description::Description, metrics::InFlight};
 
 /// Version of the server software, as `heartbeat` and the `Horde-Node` header tell it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -66,7 +66,7 @@ pub(crate) struct AppState {
     pub(crate) engine: Engine,
     pub(crate) about: Arc<About>,
     /// The description of the API.
-    pub(crate) description: Written,
+    pub(crate) description: Description,
     /// Who may see what is measured.
     pub(crate) metrics: Option<MetricsPage>,
     pub(crate) in_flight: InFlight,
@@ -103,7 +103,7 @@ pub fn router(engine: Engine, config: &ServerConfig) -> Router {
         metrics: config.metrics.clone(),
         in_flight: in_flight.clone(),
         engine: engine.clone(),
-        description: Written::new(&config.about.title),
+        description: Description::new(&config.about.title),
         about: Arc::new(config.about.clone()),
         privileged,
     };

@@ -1,11 +1,6 @@
 //! [`Blocks`]: what is held against addresses and networks.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    net::{IpAddr, Ipv6Addr},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, net::IpAddr, time::Duration};
 
 use ipnet::{IpNet, Ipv6Net};
 use muster_protocol::Timestamp;
@@ -43,9 +38,9 @@ impl Place {
 
     /// Where somebody is at home: of IPv6 the network, for whoever has one address of it has all.
     pub(super) fn home_of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::Address(address.into()),
-            IpAddr::V6(address) => Self::Network(home_network(address).into()),
+        match home_network(address) {
+            IpNet::V4(only) => Self::Address(only.addr().into()),
+            network @ IpNet::V6(_) => Self::Network(network),
         }
     }
 }
@@ -55,10 +50,13 @@ pub(crate) fn home_of(address: IpAddr) -> String {
     Place::home_of(address).to_string()
 }
 
-/// The network of one customer.
-fn home_network(address: Ipv6Addr) -> Ipv6Net {
+/// The network of one customer, who has all of its addresses: of IPv4 a single one, of IPv6 the first 64 bits.
+pub fn home_network(address: IpAddr) -> IpNet {
     const PREFIX: u8 = 64;
-    Ipv6Net::new_assert(address, PREFIX).trunc()
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpNet::from(IpAddr::V4(address)),
+        IpAddr::V6(address) => Ipv6Net::new_assert(address, PREFIX).trunc().into(),
+    }
 }
 
 impl fmt::Display for Place {
@@ -131,7 +129,7 @@ impl Blocks {
     }
 
     /// The networks that are blocked, in their order, and for how long.
-    pub(super) fn networks(&self, now: Timestamp) -> Vec<(IpNet, Duration)> {
+    pub(crate) fn networks(&self, now: Timestamp) -> Vec<(IpNet, Duration)> {
         let known = self.0.read();
         let blocked = known.networks.iter().filter(|(_, until)| now < **until);
         let mut networks: Vec<_> = blocked

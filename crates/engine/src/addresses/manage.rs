@@ -5,25 +5,11 @@ use std::{net::IpAddr, time::Duration};
 use muster_protocol::{
     AddTimeoutIpInput, AddWorkerTimeout, DeleteTimeoutIpInput, IpTimeout, ReturnCode, SimpleResponse,
 };
-use muster_store::Role;
 
 use super::blocks::Place;
-use crate::{
-    Call, Engine, EngineError,
-    accounts::{Caller, not_moderator},
-    error::Result,
-};
+use crate::{Call, Engine, EngineError, error::Result};
 
 impl Engine {
-    /// A moderator, who alone may look at addresses.
-    pub(crate) async fn moderator(&self, call: &Call) -> Result<Caller> {
-        let caller = self.identify(call).await?;
-        if !caller.has(Role::Moderator) {
-            return Err(not_moderator());
-        }
-        Ok(caller)
-    }
-
     /// The networks that are blocked.
     ///
     /// # Errors

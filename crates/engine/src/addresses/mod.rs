@@ -15,6 +15,7 @@ mod manage;
 mod reports;
 mod reputation;
 
+pub use blocks::home_network;
 pub(crate) use blocks::{Blocks, home_of};
 pub(crate) use reports::ProxyReports;
 pub(crate) use reputation::Reputation;

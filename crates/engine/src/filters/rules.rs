@@ -150,23 +150,48 @@ impl OneType {
     }
 
     /// The filters that may find something in a text, in their order.
-    fn candidates(&self, plain: &str) -> Vec<&Compiled> {
-        // Beyond ASCII there is more to upper and lower case than texts tell.
-        if !plain.is_ascii() {
+    fn candidates(&self, reading: &Reading<'_>) -> Vec<&Compiled> {
+        let Some(lower) = &reading.lower else {
             return self.filters.iter().collect();
-        }
-        let lower = plain.to_ascii_lowercase();
+        };
         let mut may_find = vec![false; self.filters.len()];
         for index in &self.always {
             may_find[*index] = true;
         }
-        for found in self.required.find_overlapping_iter(&lower) {
+        for found in self.required.find_overlapping_iter(lower) {
             may_find[self.owners[found.pattern().as_usize()]] = true;
         }
         let filters = self.filters.iter().zip(may_find);
         filters
             .filter_map(|(filter, may)| may.then_some(filter))
             .collect()
+    }
+}
+
+/// A prompt as filters read it.
+struct Reading<'a> {
+    /// Its wanted part, as it was sent.
+    wanted: &'a str,
+    /// The same without tricks.
+    plain: String,
+    /// That in lower case; `None` beyond ASCII, where there is more to upper and lower case than texts tell.
+    lower: Option<String>,
+}
+
+impl<'a> Reading<'a> {
+    fn of(wanted: &'a str) -> Self {
+        let plain = normalised(wanted);
+        let lower = plain.is_ascii().then(|| plain.to_ascii_lowercase());
+        Self { wanted, plain, lower }
+    }
+
+    /// Where there are no filters, there is nothing to read for them.
+    fn without_filters(wanted: &'a str) -> Self {
+        Self {
+            wanted,
+            plain: String::new(),
+            lower: None,
+        }
     }
 }
 
@@ -228,18 +253,17 @@ impl Rules {
     /// now, what each filter finds is counted.
     pub(crate) fn score(&self, prompt: &str, only: Option<i16>, counted: Option<Timestamp>) -> Suspicion {
         let (wanted, _) = split(prompt);
-        // Where there are no filters, there is nothing to read for them.
-        let plain = if self.types.is_empty() {
-            String::new()
+        let reading = if self.types.is_empty() {
+            Reading::without_filters(wanted)
         } else {
-            normalised(wanted)
+            Reading::of(wanted)
         };
         let mut suspicion = Suspicion::default();
         let groups: [&[i16]; 2] = [&[CONTEXT, CONTEXT_TOO], &[SEXUAL]];
         for group in groups {
             let kinds = group.iter().filter(|kind| only.is_none_or(|only| only == **kind));
             for kind in kinds {
-                let found = self.find(*kind, wanted, &plain, counted);
+                let found = self.find(*kind, &reading, counted);
                 if !found.is_empty() {
                     suspicion.score += 1;
                     suspicion.matches.extend(found);
@@ -251,9 +275,9 @@ impl Rules {
     }
 
     /// What the filters of a type find: telling emoji, or else the first of what they look for.
-    fn find(&self, kind: i16, wanted: &str, plain: &str, counted: Option<Timestamp>) -> Vec<String> {
+    fn find(&self, kind: i16, reading: &Reading<'_>, counted: Option<Timestamp>) -> Vec<String> {
         if kind == CONTEXT {
-            let emoji = emoji::telling(wanted);
+            let emoji = emoji::telling(reading.wanted);
             if !emoji.is_empty() {
                 return emoji;
             }
@@ -262,8 +286,8 @@ impl Rules {
             return Vec::new();
         };
         let mut first: Option<regex::Match<'_>> = None;
-        for filter in rules.candidates(plain) {
-            let Some(found) = filter.regex.find(plain) else {
+        for filter in rules.candidates(reading) {
+            let Some(found) = filter.regex.find(&reading.plain) else {
                 continue;
             };
             if let Some(now) = counted {

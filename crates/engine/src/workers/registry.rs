@@ -47,6 +47,23 @@ struct Index {
     by_owner: HashMap<UserId, Vec<WorkerId>>,
 }
 
+/// How many workers are online, by kind.
+#[derive(Debug, Default)]
+pub(crate) struct Presence(HashMap<WorkKind, PresentWorkers>);
+
+/// How many workers of a kind are online.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PresentWorkers {
+    pub(crate) workers: u64,
+    pub(crate) threads: u64,
+}
+
+impl Presence {
+    pub(crate) fn of(&self, kind: WorkKind) -> PresentWorkers {
+        self.0.get(&kind).copied().unwrap_or_default()
+    }
+}
+
 /// A worker.
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub(crate) struct Worker {
@@ -359,17 +376,18 @@ impl Registry {
         self.note_change();
     }
 
-    /// How many workers of a kind are online, and how many threads they have.
-    pub(crate) fn online_of(&self, kind: WorkKind, now: Timestamp) -> (u64, u64) {
-        let (mut workers, mut threads) = (0, 0);
+    /// How many workers of each kind are online, and how many threads they have.
+    pub(crate) fn presence(&self, now: Timestamp) -> Presence {
+        let mut presence = Presence::default();
         for worker in self.all() {
             let worker = worker.lock();
-            if worker.kind() == kind && worker.is_online(now) {
-                workers += 1;
-                threads += u64::from(worker.threads);
+            if worker.is_online(now) {
+                let present = presence.0.entry(worker.kind()).or_default();
+                present.workers += 1;
+                present.threads += u64::from(worker.threads);
             }
         }
-        (workers, threads)
+        presence
     }
 
     /// Forgets the workers of an account.

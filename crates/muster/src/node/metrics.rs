@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use metrics_util::MetricKindMask;
 use muster_server::MetricsPage;
 
+use super::parts::networks;
 use crate::settings::Settings;
 
 /// How long a figure of something that is gone (a model that nobody waits for) is still told.
@@ -23,8 +24,7 @@ const CHANGES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// From where figures may be read.
 pub(super) fn readers(settings: &Settings) -> anyhow::Result<Vec<IpNet>> {
-    let network = |text: &String| super::parts::network(text, "--metrics-readers");
-    settings.metrics_readers.iter().map(network).collect()
+    networks(&settings.metrics_readers, "--metrics-readers")
 }
 
 /// Starts to measure. There is one recorder in a process, so this is done once.

@@ -138,11 +138,14 @@ fn ratings(settings: &Settings, outbound: &Outbound) -> Option<RatingService> {
     })
 }
 
-/// A network, or a single address, that an option names.
-pub(super) fn network(text: &str, option: &str) -> anyhow::Result<IpNet> {
-    let single = || text.parse::<IpAddr>().map(IpNet::from).ok();
-    let network = text.parse::<IpNet>().ok().or_else(single);
-    network.with_context(|| format!("{text:?} of {option} is not a network"))
+/// The networks, or single addresses, that an option names.
+pub(super) fn networks(texts: &[String], option: &str) -> anyhow::Result<Vec<IpNet>> {
+    let network = |text: &String| {
+        let single = || text.parse::<IpAddr>().map(IpNet::from).ok();
+        let network = text.parse::<IpNet>().ok().or_else(single);
+        network.with_context(|| format!("{text:?} of {option} is not a network"))
+    };
+    texts.iter().map(network).collect()
 }
 
 /// Who is asked about addresses, if the operator says so.
@@ -153,15 +156,10 @@ fn reputation(settings: &Settings, outbound: &Outbound) -> anyhow::Result<Option
     if !url.contains("{ipaddr}") {
         bail!("the address of --ip-checker must have {{ipaddr}} in the place of what is asked about");
     }
-    let network = |text: &String| network(text, "--ip-checker-exempt");
     Ok(Some(ReputationService {
         url,
         no_opinion: settings.ip_checker_no_opinion,
-        exempt: settings
-            .ip_checker_exempt
-            .iter()
-            .map(network)
-            .collect::<anyhow::Result<_>>()?,
+        exempt: networks(&settings.ip_checker_exempt, "--ip-checker-exempt")?,
         when_unknown: match settings.ip_checker_down {
             WhenDown::Refuse => WhenUnknown::Refuse,
             WhenDown::Accept => WhenUnknown::Accept,

@@ -3,7 +3,8 @@
 #![allow(dead_code)] // not every test binary uses all of it
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     path::Path,
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     thread::JoinHandle,
@@ -107,6 +108,21 @@ impl Running {
     /// Where a server listens.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What a server answers to a request (`GET /path`) with such headers, each with its line's end: head and body.
+    pub(crate) fn call(&self, request: &str, headers: &str, body: &str) -> (String, String) {
+        let address = self.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).unwrap();
+        let length = body.len();
+        let text = format!(
+            "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        );
+        stream.write_all(text.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_owned(), body.to_owned())
     }
 
     /// All that was read from its output so far.

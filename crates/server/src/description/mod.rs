@@ -2,6 +2,8 @@
 
 mod swagger2;
 
+use std::sync::{Arc, OnceLock};
+
 use axum::{
     extract::State,
     http::header::CONTENT_TYPE,
@@ -121,42 +123,62 @@ const API_VERSION: &str = "2.5";
     components(schemas(RequestError, RequestValidationError)),
     tags((name = "v2", description = "AI Horde API, version 2"), (name = "dev", description = "For automated tests")),
 )]
-struct Description;
+struct Operations;
 
-/// The description in both forms. It is written once: many who ask for it and read slowly share it.
+/// The description of a horde in both forms. Each is written when somebody asks for it first, and shared from then on by
+/// all who do, however slowly they read.
 #[derive(Clone, Debug)]
-pub(crate) struct Written {
+pub(crate) struct Description(Arc<Forms>);
+
+#[derive(Debug)]
+struct Forms {
+    title: String,
     /// As Swagger 2.0.
-    swagger: Bytes,
+    swagger: OnceLock<Bytes>,
     /// As `OpenAPI` 3.1.
-    openapi: Bytes,
+    openapi: OnceLock<Bytes>,
 }
 
-impl Written {
+impl Description {
     /// The description of a horde with a title.
     pub(crate) fn new(title: &str) -> Self {
+        Self(Arc::new(Forms {
+            title: title.to_owned(),
+            swagger: OnceLock::new(),
+            openapi: OnceLock::new(),
+        }))
+    }
+
+    fn titled(&self) -> Value {
         let mut document = describe();
-        document["info"]["title"] = title.into();
-        Self {
-            swagger: Bytes::from(swagger2::converted(&document).to_string()),
-            openapi: Bytes::from(document.to_string()),
-        }
+        document["info"]["title"] = self.0.title.as_str().into();
+        document
+    }
+
+    fn swagger(&self) -> Bytes {
+        let write = || swagger2::converted(&self.titled()).to_string().into();
+        self.0.swagger.get_or_init(write).clone()
+    }
+
+    fn openapi(&self) -> Bytes {
+        let write = || self.titled().to_string().into();
+        self.0.openapi.get_or_init(write).clone()
     }
 }
 
 /// `GET /api/swagger.json`
 pub(crate) async fn swagger(State(state): State<AppState>) -> Response {
-    ([(CONTENT_TYPE, CONTENT_TYPE_JSON)], state.description.swagger).into_response()
+    ([(CONTENT_TYPE, CONTENT_TYPE_JSON)], state.description.swagger()).into_response()
 }
 
 /// `GET /api/openapi.json`
 pub(crate) async fn openapi(State(state): State<AppState>) -> Response {
-    ([(CONTENT_TYPE, CONTENT_TYPE_JSON)], state.description.openapi).into_response()
+    ([(CONTENT_TYPE, CONTENT_TYPE_JSON)], state.description.openapi()).into_response()
 }
 
 /// The description with the request bodies as they are enforced.
 fn describe() -> Value {
-    let mut document = serde_json::to_value(Description::openapi()).expect("a description is plain data");
+    let mut document = serde_json::to_value(Operations::openapi()).expect("a description is plain data");
     document["info"] = json!({
         "title": "AI Horde",
         "version": API_VERSION,

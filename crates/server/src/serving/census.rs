@@ -2,9 +2,12 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
+
+use ipnet::IpNet;
+use muster_engine::home_network;
 
 /// Counts connections, and lets in so many.
 #[derive(Debug)]
@@ -18,14 +21,14 @@ pub(super) struct Census {
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_home: HashMap<IpNet, usize>,
 }
 
 /// The place of a connection, which it gives up when it ends.
 #[derive(Debug)]
 pub(super) struct Place {
     census: Arc<Census>,
-    home: IpAddr,
+    home: IpNet,
 }
 
 impl Census {
@@ -39,12 +42,12 @@ impl Census {
 
     /// A place for a connection from somewhere, if there is one left.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let home = home_of(address);
+        let home = home_network(address);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.all >= self.most {
             return None;
         }
-        let here = counts.by_address.entry(home).or_default();
+        let here = counts.by_home.entry(home).or_default();
         if self.most_per_address.is_some_and(|most| *here >= most) {
             return None;
         }
@@ -56,13 +59,13 @@ impl Census {
         })
     }
 
-    fn leave(&self, home: IpAddr) {
+    fn leave(&self, home: IpNet) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.all -= 1;
-        if let Some(here) = counts.by_address.get_mut(&home) {
+        if let Some(here) = counts.by_home.get_mut(&home) {
             *here -= 1;
             if *here == 0 {
-                counts.by_address.remove(&home);
+                counts.by_home.remove(&home);
             }
         }
     }
@@ -71,17 +74,6 @@ impl Census {
 impl Drop for Place {
     fn drop(&mut self) {
         self.census.leave(self.home);
-    }
-}
-
-/// Whoever has one address of an IPv6 network has all of them.
-fn home_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let network = address.to_bits() & !u128::from(u64::MAX);
-            Ipv6Addr::from_bits(network).into()
-        }
     }
 }
 
@@ -115,6 +107,6 @@ mod tests {
         assert!(census.enter(from("2001:db8:0:2::1")).is_some());
         drop(place);
         assert!(census.enter(from("2001:db8:0:1::2")).is_some());
-        assert!(census.counts.lock().unwrap().by_address.is_empty());
+        assert!(census.counts.lock().unwrap().by_home.is_empty());
     }
 }

@@ -54,7 +54,8 @@ pub(crate) async fn run(db: &DatabaseConnection) -> Result<MigrationReport, Stor
     }
 }
 
-/// The steps that a database still needs, oldest first. Nothing is changed.
+/// The steps that a database still needs, oldest first, or a refusal of one that is newer than this binary. Nothing is
+/// changed.
 pub(crate) async fn missing(db: &DatabaseConnection) -> Result<Vec<String>, StoreError> {
     let known: Vec<String> = Migrator::migrations()
         .iter()
@@ -68,37 +69,21 @@ pub(crate) async fn missing(db: &DatabaseConnection) -> Result<Vec<String>, Stor
         .into_iter()
         .map(|model| model.version)
         .collect();
-    check_known(&known, &found)?;
-    Ok(known.into_iter().filter(|name| !found.contains(name)).collect())
-}
-
-/// Refuses a database that is newer than this binary.
-fn check_known(known: &[String], found: &[String]) -> Result<(), StoreError> {
-    match found.iter().filter(|name| !known.contains(name)).max() {
-        None => Ok(()),
-        Some(unknown) => Err(StoreError::NewerSchema {
+    if let Some(unknown) = found.iter().filter(|name| !known.contains(name)).max() {
+        return Err(StoreError::NewerSchema {
             found: unknown.clone(),
             known: known.last().cloned().unwrap_or_default(),
-        }),
+        });
     }
+    Ok(known.into_iter().filter(|name| !found.contains(name)).collect())
 }
 
 async fn run_once(db: &DatabaseConnection) -> Result<MigrationReport, StoreError> {
     Migrator::install(db).await?;
-    let known: Vec<String> = Migrator::migrations()
-        .iter()
-        .map(|migration| migration.name().to_owned())
-        .collect();
-    let found: Vec<String> = Migrator::get_migration_models(db)
-        .await?
-        .into_iter()
-        .map(|model| model.version)
-        .collect();
-    check_known(&known, &found)?;
+    let applied = missing(db).await?;
     Migrator::up(db, None).await?;
-    let applied = known.into_iter().filter(|name| !found.contains(name)).collect();
     Ok(MigrationReport {
+        already_applied: Migrator::migrations().len() - applied.len(),
         applied,
-        already_applied: found.len(),
     })
 }

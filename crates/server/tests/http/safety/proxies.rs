@@ -4,6 +4,7 @@ use muster_store::{AccountChanges, Role, Roles};
 use reqwest::Method;
 use serde_json::json;
 
+use super::filtered;
 use crate::support::{Answer, Receiver, START, Setup, TestServer, changed, number, plain_request};
 
 async fn through(server: &TestServer, passkey: &str, behind: &str, prompt: &str, key: &str) -> Answer {
@@ -30,15 +31,7 @@ async fn whoever_is_behind_a_service_is_blocked_and_the_operator_told_of_many() 
         setup.engine.problem_notice_webhook = Some(url.clone());
         setup
     };
-    let server = TestServer::with(telling()).await;
-    let moderator = server.moderator("mod").await;
-    for (kind, regex) in [(10, "kitten"), (20, "fight")] {
-        let body = json!({"regex": regex, "filter_type": kind});
-        server
-            .put("/api/v2/filters", &moderator.api_key, &body)
-            .await
-            .ok(200);
-    }
+    let server = filtered(telling()).await;
     let service = server.user_with("service", Role::Service).await;
     let server = server.restart(telling()).await;
     let made = server

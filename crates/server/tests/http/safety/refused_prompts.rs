@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{from, proxied};
-use crate::support::{ANONYMOUS, Setup, TestServer, changed, number, plain_request};
+use super::{filtered, from, proxied};
+use crate::support::{ANONYMOUS, TestServer, changed, number, plain_request};
 
 const ASYNC: &str = "/api/v2/generate/async";
 
@@ -12,19 +12,6 @@ fn bad_request() -> Value {
         plain_request(),
         json!({"prompt": "kittens fight", "replacement_filter": false}),
     )
-}
-
-async fn filtered(setup: Setup) -> TestServer {
-    let server = TestServer::with(setup).await;
-    let moderator = server.moderator("mod").await;
-    for (kind, regex) in [(10, "kitten"), (20, "fight")] {
-        let body = json!({"regex": regex, "filter_type": kind});
-        server
-            .put("/api/v2/filters", &moderator.api_key, &body)
-            .await
-            .ok(200);
-    }
-    server
 }
 
 fn kept_prompts(server: &TestServer) -> Vec<Value> {
