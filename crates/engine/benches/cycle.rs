@@ -102,6 +102,7 @@ async fn cycles(engine: &Engine, keys: &[String], count: u32) -> (Duration, Vec<
 async fn cycle(engine: &Engine, key: &str, user: u32) {
     let call = Call {
         proxy: None,
+        trace: None,
         api_key: Some(key.to_owned()),
         client_agent: "bench:1:local".to_owned(),
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -23,6 +23,8 @@ pub struct Call {
     pub address: IpAddr,
     /// The proxy of a service that the call came through, if it did. Then `address` is what it says.
     pub proxy: Option<Proxy>,
+    /// The trace that the call belongs to, as the `traceparent` of the W3C's Trace Context, if it is kept.
+    pub trace: Option<String>,
 }
 
 /// The proxy of a service, which calls for others.

@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use muster_kudos::income::{BridgeMultipliers, BridgeVersion, KnownBridge};
 use muster_protocol::{BUNDLED_WORKER, Kudos, UserId};
 
-use crate::accounts::Supporter;
+use crate::supporters::Supporter;
 
 /// What an account can be to the horde.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct EngineConfig {
     pub awarders: Vec<UserId>,
     /// An account becomes trusted by itself once more than this is held back of what its workers earn; `None`: never.
     pub trust_threshold: Option<Kudos>,
-    /// Who supports the horde, and what they get for it.
+    /// Who supports the horde, and what they get for it, besides those whom services tell of.
     pub supporters: Vec<Supporter>,
     /// Where it is told that a worker was paused: an address that takes Discord's notices.
     pub paused_notice_webhook: Option<String>,

@@ -53,6 +53,7 @@ mod sources;
 mod statistics;
 mod status;
 mod styles;
+mod supporters;
 mod teams;
 mod text;
 mod webhooks;
@@ -89,12 +90,13 @@ use crate::{
     problems::ProblemNotices,
     statistics::Statistics,
     status::ModelLists,
+    supporters::Supporters,
     webhooks::WebhookQueue,
     work::{Desk, Work as _, for_each_kind},
     workers::{Registry, Worker, WorkerLists},
 };
 pub use crate::{
-    accounts::{FirstStart, NewKey, Supporter},
+    accounts::{FirstStart, NewKey},
     addresses::{ReputationService, WhenUnknown, home_network},
     call::{Call, Proxy},
     clock::{Clock, ManualClock, SystemClock},
@@ -112,6 +114,7 @@ pub use crate::{
     requests::Submission,
     status::ModelQuery,
     styles::{CollectionQuery, StyleQuery},
+    supporters::{Supporter, SupporterService, SupporterServiceKind},
     workers::{WorkerFilter, WorkerList},
 };
 
@@ -130,6 +133,7 @@ pub struct Inner {
     outbound: Outbound,
     notifier: Outbound,
     ratings: Option<RatingService>,
+    supporters: Supporters,
     studio: Studio,
     accounts: AccountCache,
     passkeys: Passkeys,
@@ -193,6 +197,8 @@ pub struct Parts {
     pub ratings: Option<RatingService>,
     /// Who tells hidden addresses from others, if somebody does.
     pub reputation: Option<ReputationService>,
+    /// Through which services people support the horde.
+    pub supporter_services: Vec<SupporterService>,
 }
 
 impl Engine {
@@ -214,6 +220,7 @@ impl Engine {
             notifier,
             ratings,
             reputation,
+            supporter_services,
         } = parts;
         let facts = Facts {
             image: Arc::new(models),
@@ -235,6 +242,7 @@ impl Engine {
             proxy_reports: ProxyReports::default(),
             problem_notices: ProblemNotices::default(),
             reputation: Reputation::new(reputation),
+            supporters: Supporters::new(&config.supporters, supporter_services),
             modes: Modes::new(&config),
             switching: tokio::sync::Mutex::default(),
             workers: Registry::new(workers),
@@ -271,6 +279,7 @@ impl Engine {
         engine.refresh_filters().await?;
         engine.read_blocks().await?;
         engine.read_modes().await?;
+        engine.read_supporters().await?;
         engine.restore_statistics().await?;
         engine.restore_webhooks().await?;
         let restored = engine.restore().await?;

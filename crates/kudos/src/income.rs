@@ -247,6 +247,35 @@ impl TrustCandidate {
     }
 }
 
+/// What a member of the horde's Patreon campaign gets every month for so much, in whole units of the campaign's
+/// currency; `None` for an amount that nothing is planned for (spec: operations, 6.12). Small amounts count one by one; the
+/// others are the published tiers, that of 10 also paid for a year at once, with a discount.
+pub fn patreon_month(amount: u64) -> Option<Kudos> {
+    let kudos = match amount {
+        0..10 => amount as i64 * 10_000,
+        10 | 102..=108 => 150_000,
+        24 => 600_000,
+        25 => 900_000,
+        50 | 100 => 1_500_000,
+        _ => return None,
+    };
+    Some(Kudos::from_whole(kudos))
+}
+
+/// What a subscriber through Stripe gets every month, by the name of the product, as it is spelt there; `None` for
+/// others (spec: operations, 6.12).
+pub fn stripe_month(product: &str) -> Option<Kudos> {
+    let kudos = match product {
+        "Superior Person" => 20_000,
+        "Recognised" => 75_000,
+        "Cherised" => 200_000,
+        "Treasured" => 700_000,
+        "Celebrated" | "Sponsor" => 1_500_000,
+        _ => return None,
+    };
+    Some(Kudos::from_whole(kudos))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -394,5 +423,29 @@ mod tests {
             prop_assert_eq!(income.total(), Kudos::from_f64(reward));
             prop_assert!(income.spendable >= Kudos::ZERO && income.escrow >= Kudos::ZERO);
         }
+    }
+
+    #[test]
+    fn supporters_get_what_is_published() {
+        let month = |amount| patreon_month(amount).map(Kudos::whole);
+        for (amount, kudos) in [
+            (0, 0),
+            (1, 10_000),
+            (9, 90_000),
+            (10, 150_000),
+            (24, 600_000),
+            (25, 900_000),
+            (50, 1_500_000),
+            (100, 1_500_000),
+            (102, 150_000),
+            (108, 150_000),
+        ] {
+            assert_eq!(month(amount), Some(kudos), "{amount}");
+        }
+        for amount in [11, 23, 26, 99, 101, 109, 1001] {
+            assert_eq!(month(amount), None, "{amount}");
+        }
+        assert_eq!(stripe_month("Cherised").map(Kudos::whole), Some(200_000));
+        assert_eq!(stripe_month("Cherished"), None);
     }
 }

@@ -1,25 +1,60 @@
-//! Where log lines go and how they look.
+//! Where log lines and traces go, and how log lines look.
+
+pub(crate) mod traces;
 
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing::Metadata;
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, filter_fn},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
-use crate::settings::LogFormat;
+use self::traces::Traces;
+use crate::settings::{LogFormat, Settings};
 
-/// Sends the log to standard error, so that what a command prints stays usable.
+/// The log and the traces, as long as the process runs.
+pub(crate) struct Logging {
+    traces: Option<Traces>,
+}
+
+/// Sends the log to standard error, so that what a command prints stays usable, and traces to whoever collects them.
 ///
 /// # Errors
-/// `filter` is not one.
-pub(crate) fn start(format: LogFormat, filter: &str) -> anyhow::Result<()> {
+/// `filter` is not one, or the collector's address is none.
+pub(crate) fn start(settings: &Settings, filter: &str) -> anyhow::Result<Logging> {
     let filter = EnvFilter::try_new(filter).with_context(|| format!("{filter:?} is not a log filter"))?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Pretty => builder
+    // Spans are for traces: in log lines they would be noise, and cost time even if nobody traces.
+    let filter = filter.and(filter_fn(is_event));
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match settings.log_format {
+        LogFormat::Pretty => lines
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
-            .init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+            .boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let traces = Traces::start(settings)?;
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(traces.as_ref().map(Traces::layer))
+        .init();
+    Ok(Logging { traces })
+}
+
+fn is_event(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event()
+}
+
+impl Logging {
+    /// Sends what is left of the traces.
+    pub(crate) async fn finish(self) {
+        if let Some(traces) = self.traces {
+            traces.finish().await;
+        }
     }
-    Ok(())
 }

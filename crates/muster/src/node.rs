@@ -17,6 +17,7 @@ use url::Url;
 pub(crate) use self::parts::{database_url, open_blobs, pricing};
 use crate::{
     control::{self, Control, Outcome},
+    logging::traces,
     node::{data_dir::DataDir, parts::ModelSources},
     settings::Settings,
 };
@@ -228,6 +229,7 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
     let base_url = base_url(settings, settings.listen)?;
     parts::about(settings, &base_url)?;
     parts::check(settings)?;
+    traces::check(settings)?;
     metrics::readers(settings).map(|_| ())
 }
 

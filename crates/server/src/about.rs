@@ -19,6 +19,10 @@ pub struct About {
     pub url: String,
     /// How its operator is reached.
     pub email: Option<String>,
+    /// The address of a picture that stands for it.
+    pub logo: Option<String>,
+    /// Where the source code of the running software is.
+    pub repository: Option<String>,
     /// Terms of service in Markdown, with `{title}`, `{url}` and `{email}`; `None`: neutral ones.
     pub terms: Option<String>,
     /// The same about privacy.
@@ -65,16 +69,17 @@ impl About {
                 markdown: Some(markdown),
                 html: None,
             }),
-            "html" => {
-                let mut html = String::new();
-                pulldown_cmark::html::push_html(&mut html, pulldown_cmark::Parser::new(&markdown));
-                Some(HordeDocument {
-                    html: Some(html.trim_end().to_owned()),
-                    markdown: None,
-                })
-            }
+            "html" => Some(HordeDocument {
+                html: Some(html(&markdown)),
+                markdown: None,
+            }),
             _ => None,
         }
+    }
+
+    /// A document as markup.
+    pub(crate) fn markup(&self, document: Document, supporters: &[Supporter]) -> String {
+        html(&self.markdown(document, supporters))
     }
 
     /// The news, newest first. A file that cannot be read is as good as an empty one.
@@ -90,6 +95,13 @@ impl About {
             }
         }
     }
+}
+
+fn html(markdown: &str) -> String {
+    let mut html = String::new();
+    pulldown_cmark::html::push_html(&mut html, pulldown_cmark::Parser::new(markdown));
+    html.truncate(html.trim_end().len());
+    html
 }
 
 /// The pieces of a file, newest first, equal dates in the order of the file. Those without a date are left out.

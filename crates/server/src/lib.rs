@@ -10,6 +10,7 @@
 //! | `description` | the machine-readable description of the API |
 //! | `serving` | connections: how many, how slow |
 //! | `metrics` | what is measured, for Prometheus |
+//! | `traces` | what traces tell of requests |
 //! | `failure` | what an engine error becomes on the wire |
 
 mod about;
@@ -19,10 +20,14 @@ pub mod http;
 mod metrics;
 mod routes;
 mod serving;
+mod traces;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware::from_fn_with_state};
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+};
 use muster_engine::Engine;
 use muster_protocol::UserId;
 
@@ -115,6 +120,7 @@ pub fn router(engine: Engine, config: &ServerConfig) -> Router {
     let bodies = BodyGuard::new(config.bodies);
     let routes = routes::all(&limiter)
         .layer(from_fn_with_state(in_flight, metrics::measure))
+        .layer(from_fn(traces::trace))
         .with_state(state);
     with_conventions(routes, node, addresses, bodies)
 }

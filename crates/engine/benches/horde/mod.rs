@@ -17,6 +17,7 @@ pub(crate) async fn start(url: &str, directory: &Path) -> Engine {
         secret: b"bench".to_vec(),
     };
     let parts = Parts {
+        supporter_services: Vec::new(),
         notifier: Outbound::new(Reach::Public).unwrap(),
         reputation: None,
         config: EngineConfig {

@@ -16,19 +16,6 @@ const MODERATOR: Kudos = Kudos::from_whole(300_000);
 /// How often it is looked who is due.
 pub(crate) const PAYDAY_INTERVAL: Duration = Duration::from_hours(1);
 
-/// Somebody who supports the horde, as the operator lists them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Supporter {
-    /// Their account.
-    pub user: UserId,
-    /// What they get every month for it.
-    pub monthly_kudos: Kudos,
-    /// How they are called on the list of sponsors; `None` keeps them off it.
-    pub name: Option<String>,
-    /// Where their name leads: sponsors have one.
-    pub link: Option<String>,
-}
-
 impl Engine {
     /// What an account gets every month.
     pub(crate) fn entitlement(&self, account: &Account) -> Kudos {
@@ -37,23 +24,20 @@ impl Engine {
         } else {
             Kudos::ZERO
         };
-        let as_supporter: Kudos = self
-            .supporter(account.id)
+        let supporters = self.supporters();
+        let as_supporter: Kudos = supporters
+            .iter()
+            .filter(|supporter| supporter.user == account.id)
             .map(|supporter| supporter.monthly_kudos)
             .sum();
         account.monthly_kudos + as_moderator + as_supporter
     }
 
-    fn supporter(&self, id: UserId) -> impl Iterator<Item = &Supporter> {
-        self.config
-            .supporters
-            .iter()
-            .filter(move |supporter| supporter.user == id)
-    }
-
     /// Whether an account supports the horde, which lets it do more.
     pub(crate) fn is_patron(&self, caller: &Caller) -> bool {
-        self.supporter(caller.id()).next().is_some()
+        self.supporters()
+            .iter()
+            .any(|supporter| supporter.user == caller.id())
     }
 
     /// Pays everybody whose month is over. Whoever missed several months is paid one of them.
@@ -62,12 +46,7 @@ impl Engine {
     /// The database failed; who was not paid yet is paid the next time.
     pub async fn pay_monthly_kudos(&self) -> Result<()> {
         let now = self.clock.now();
-        let supporters: Vec<UserId> = self
-            .config
-            .supporters
-            .iter()
-            .map(|supporter| supporter.user)
-            .collect();
+        let supporters: Vec<UserId> = self.supporters().iter().map(|supporter| supporter.user).collect();
         for account in self.store.accounts_with_income(&supporters).await? {
             let due = account.monthly_kudos_received.map(Timestamp::next_month);
             if due.is_none_or(|due| now > due) {

@@ -16,7 +16,6 @@ pub use admin::FirstStart;
 pub(crate) use cache::{AccountCache, Caller, unknown_key};
 pub(crate) use change::{not_administrator, not_moderator};
 pub(crate) use income::PAYDAY_INTERVAL;
-pub use income::Supporter;
 pub(crate) use passkeys::Passkeys;
 pub use registration::NewKey;
 

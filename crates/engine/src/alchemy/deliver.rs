@@ -5,6 +5,7 @@ use muster_kudos::alchemy::requester_charge;
 use muster_protocol::{RequestValidationError, alchemy::SubmitInput, image::Submitted};
 use muster_store::JobState;
 use serde_json::{Value, json};
+use tracing::instrument;
 
 use super::forms::CANCELLED;
 use crate::{
@@ -25,6 +26,7 @@ impl Engine {
     /// # Errors
     /// `InvalidJobID` (404), an unknown key (401), `WrongCredentials` for somebody else's form, `DuplicateGen`
     /// for one that is not in progress any more.
+    #[instrument(name = "horde.submit", skip_all, fields(horde.gentype = "interrogation"))]
     pub async fn submit_alchemy_form(&self, call: &Call, input: SubmitInput) -> Result<Submitted> {
         call.key()?;
         let Some(id) = &input.id else {

@@ -6,6 +6,7 @@ use muster_protocol::{
     alchemy::{FormPayload, PopInput, Popped, PoppedForm, Skipped},
 };
 use muster_store::Bucket;
+use tracing::instrument;
 
 use super::{
     request::{Source, source_key},
@@ -29,6 +30,7 @@ impl Engine {
     ///
     /// # Errors
     /// Every rule of the alchemy API for workers, in its documented order.
+    #[instrument(name = "horde.pop", skip_all, fields(horde.gentype = "interrogation"))]
     pub async fn pop_alchemy_forms(&self, call: &Call, input: PopInput) -> Result<Popped> {
         call.key()?;
         let Some(name) = &input.name else {

@@ -10,6 +10,7 @@ use muster_protocol::{
 };
 use muster_store::Bucket;
 use serde_json::Value;
+use tracing::instrument;
 
 use super::request::{AlchemyRequest, Source, source_key};
 use crate::{
@@ -30,6 +31,7 @@ impl Engine {
     ///
     /// # Errors
     /// Every rule of the alchemy API, in its documented order (spec: alchemy, section A3).
+    #[instrument(name = "horde.generate", skip_all, fields(horde.gentype = "interrogation"))]
     pub async fn submit_alchemy_request(
         &self,
         call: &Call,

@@ -6,6 +6,7 @@
 mod schedule;
 
 use std::{
+    collections::HashMap,
     future::Future,
     time::{Duration, Instant},
 };
@@ -13,8 +14,9 @@ use std::{
 use muster_dispatch::Due;
 use muster_protocol::{RequestId, Timestamp};
 use muster_store::Bucket;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::instrument;
 
 use self::schedule::{Duty, Schedule};
 
@@ -35,13 +37,32 @@ const PROMPT_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// Requests that one change forgets at most.
 const EXPIRY_BATCH: usize = 500;
 
+/// Duties that run beside the others, each once at a time. They are given up when this is dropped.
+#[derive(Default)]
+struct Beside {
+    tasks: JoinSet<()>,
+    running: HashMap<Duty, AbortHandle>,
+}
+
+impl Beside {
+    fn start(&mut self, engine: &Engine, duty: Duty) {
+        if self.running.get(&duty).is_none_or(AbortHandle::is_finished) {
+            let engine = engine.clone();
+            let task = self.tasks.spawn(async move { engine.perform(duty).await });
+            self.running.insert(duty, task);
+        }
+        while self.tasks.try_join_next().is_some() {}
+    }
+}
+
 impl Engine {
     /// Runs the background duties until `stop` is cancelled, then writes down what is left.
     pub(crate) async fn run_duties(self, stop: CancellationToken) {
-        // Whoever's month ended while the server was down is not kept waiting.
+        // Whoever's month ended while the server was down, or who supports the horde since, is not kept waiting.
         self.perform(Duty::MonthlyKudos).await;
+        let mut beside = Beside::default();
+        beside.start(&self, Duty::Supporters);
         let mut schedule = Schedule::new(&self.config, self.clock.now(), &mut *self.rng.lock());
-        let mut sweep: Option<JoinHandle<()>> = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -51,12 +72,8 @@ impl Engine {
             self.observed("deadlines", self.serve_deadlines()).await;
             let due = schedule.due(self.clock.now(), &mut *self.rng.lock());
             for duty in due {
-                if duty == Duty::Objects {
-                    // It lists whole buckets, so it runs beside the other duties.
-                    if sweep.as_ref().is_none_or(JoinHandle::is_finished) {
-                        let engine = self.clone();
-                        sweep = Some(tokio::spawn(async move { engine.perform(duty).await }));
-                    }
+                if duty.is_long() {
+                    beside.start(&self, duty);
                 } else {
                     self.perform(duty).await;
                 }
@@ -64,12 +81,10 @@ impl Engine {
         }
         self.perform(Duty::CheckIns).await;
         self.perform(Duty::FilterHits).await;
-        if let Some(sweep) = sweep {
-            sweep.abort();
-        }
     }
 
     /// Does a duty once.
+    #[instrument(name = "horde.duty", parent = None, skip_all, fields(horde.duty.name = <&str>::from(duty)))]
     async fn perform(&self, duty: Duty) {
         let now = self.clock.now();
         let name = duty.into();
@@ -82,6 +97,7 @@ impl Engine {
             Duty::Blocks => self.observed(name, self.refresh_blocks(now)).await,
             Duty::Modes => self.observed(name, self.read_modes()).await,
             Duty::ProblemJobs => self.observed(name, self.prune_problems(now)).await,
+            Duty::Supporters => self.observed(name, self.refresh_supporters()).await,
             Duty::MonthlyKudos => self.observed(name, self.pay_monthly_kudos()).await,
             Duty::Objects => self.observed(name, self.sweep_objects(now)).await,
         }

@@ -8,11 +8,13 @@ use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 
 use crate::{EngineConfig, accounts::PAYDAY_INTERVAL};
 
+/// How often services are asked who supports the horde.
+const SUPPORTERS_INTERVAL: Duration = Duration::from_mins(30);
 /// How often old objects are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(5);
 
 /// What is done from time to time without anyone asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub(super) enum Duty {
     /// Check-ins of workers are written down.
@@ -31,6 +33,8 @@ pub(super) enum Duty {
     Modes,
     /// Censored jobs of long ago are forgotten.
     ProblemJobs,
+    /// Services are asked who supports the horde.
+    Supporters,
     /// Supporters and moderators are paid.
     MonthlyKudos,
     /// Old pictures and refused prompts are deleted.
@@ -38,11 +42,18 @@ pub(super) enum Duty {
 }
 
 impl Duty {
+    /// Whether it may take long, so that it must not keep other duties waiting.
+    pub(super) fn is_long(self) -> bool {
+        // Whole buckets are listed, services of others called.
+        matches!(self, Self::Objects | Self::Supporters)
+    }
+
     fn period(self, config: &EngineConfig) -> Duration {
         match self {
             Self::CheckIns => config.check_in_flush,
             Self::MonthlyKudos => PAYDAY_INTERVAL,
             Self::Objects => SWEEP_INTERVAL,
+            Self::Supporters => SUPPORTERS_INTERVAL,
             Self::ProblemJobs => 60 * config.prune_interval,
             Self::FinishedRequests
             | Self::Messages

@@ -9,6 +9,7 @@ use muster_protocol::{
 };
 use muster_store::Bucket;
 use serde_json::json;
+use tracing::instrument;
 
 use super::result::{self, Sent};
 use crate::{
@@ -29,6 +30,7 @@ impl Engine {
     /// # Errors
     /// `InvalidJobID` (404), an unknown key (401), `WrongCredentials` for somebody else's job,
     /// `DuplicateGen` for a job that is delivered already and `AbortedGen` for one that was given up.
+    #[instrument(name = "horde.submit", skip_all, fields(horde.gentype = "image"))]
     pub async fn submit_image_job(&self, call: &Call, input: SubmitInput) -> Result<Submitted> {
         call.key()?;
         let Some(generation) = input.generation.as_deref() else {

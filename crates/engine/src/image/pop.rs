@@ -7,6 +7,7 @@ use muster_protocol::{
 };
 use muster_store::Bucket;
 use serde_json::{Map, Value};
+use tracing::instrument;
 
 use super::{
     service::ImageSettings,
@@ -27,6 +28,7 @@ impl Engine {
     ///
     /// # Errors
     /// Every rule of the image API for workers, in its documented order.
+    #[instrument(name = "horde.pop", skip_all, fields(horde.gentype = "image"))]
     pub async fn pop_image_job(&self, call: &Call, input: PopInput) -> Result<Popped> {
         const STRANGE: ReturnCode = ReturnCode::InvalidPriorityUsername;
         call.key()?;
@@ -114,6 +116,7 @@ impl Engine {
             extra_source_images: sources.extra,
             r2_upload: uploads.first().cloned(),
             r2_uploads: Some(uploads),
+            traceparent: spec.trace.clone(),
             ..Popped::default()
         })
     }

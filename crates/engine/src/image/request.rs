@@ -50,6 +50,9 @@ pub(crate) struct ImageRequest {
     /// The pictures that it brings along, if it has a source image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sources: Option<Box<Sources>>,
+    /// The trace that it belongs to, if it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trace: Option<String>,
 }
 
 /// How much of the name of an account at a service is kept, in characters.
@@ -120,6 +123,7 @@ impl ImageRequest {
                 .proxied_account
                 .map(|account| names::truncate(&account, PROXIED_ACCOUNT_LIMIT).into_owned()),
             sources: None,
+            trace: None,
             params,
         }
     }
@@ -136,6 +140,12 @@ impl ImageRequest {
     /// The same with the pictures that it brings along.
     pub(crate) fn with_sources(mut self, sources: Option<Sources>) -> Self {
         self.sources = sources.map(Box::new);
+        self
+    }
+
+    /// The same as part of a trace.
+    pub(crate) fn traced_as(mut self, trace: Option<String>) -> Self {
+        self.trace = trace;
         self
     }
 

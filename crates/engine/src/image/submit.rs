@@ -12,6 +12,7 @@ use muster_protocol::{
     image::{RequestAccepted, RequestInput, Warning, WarningCode},
 };
 use muster_store::{JournalError, Role};
+use tracing::instrument;
 
 use super::{
     request::ImageRequest,
@@ -34,6 +35,7 @@ impl Engine {
     ///
     /// # Errors
     /// Every rule of the image API, in its documented order; see `image::rules`.
+    #[instrument(name = "horde.generate", skip_all, fields(horde.gentype = "image"))]
     pub async fn submit_image_request(
         &self,
         call: &Call,
@@ -92,7 +94,8 @@ impl Engine {
             &models,
             &mut *self.rng.lock(),
         )
-        .with_sources(sources);
+        .with_sources(sources)
+        .traced_as(call.trace.clone());
         if caller.has(Role::Education) {
             spec = spec.for_education();
         }

@@ -9,6 +9,7 @@ use muster_dispatch::{Reservation, Reserved, Unread};
 use muster_protocol::{JobId, RequestId, ReturnCode, Timestamp};
 use muster_store::{NewJob, StartJobs, StartOutcome};
 use serde_json::json;
+use tracing::{Span, field::Empty, instrument};
 use uuid::Uuid;
 
 use crate::{
@@ -64,6 +65,7 @@ impl Engine {
     /// Hands a worker jobs of one request, or tells why there are none.
     ///
     /// When this returns jobs, it is durable that they are the worker's.
+    #[instrument(name = "horde.pop.next_jobs", skip_all, fields(horde.gentype = W::KIND.as_ref(), horde.outcome = Empty))]
     pub(crate) async fn next_jobs<W: Work>(
         &self,
         popping: &Popping<W>,
@@ -73,6 +75,7 @@ impl Engine {
             match reservation {
                 Reservation::Nothing { skipped } => {
                     metrics::popped(W::KIND, PopOutcome::Nothing);
+                    Span::current().record("horde.outcome", "no_match");
                     return Ok(Err(skipped));
                 }
                 Reservation::Unread(unread) => self.read_prompts::<W>(unread).await?,
@@ -80,6 +83,7 @@ impl Engine {
                 Reservation::Reserved(reserved) => {
                     if let Some(handed_out) = self.hand_out(popping, reserved, &parts).await? {
                         metrics::popped(W::KIND, PopOutcome::Job);
+                        Span::current().record("horde.outcome", "match");
                         return Ok(Ok(handed_out));
                     }
                 }

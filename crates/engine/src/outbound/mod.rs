@@ -16,6 +16,7 @@ use reqwest::{
     redirect::{Attempt, Policy},
 };
 use serde::Serialize;
+use tracing::{Instrument as _, Span, field::Empty, info_span};
 use url::{Host, Url};
 
 pub use self::address::is_public;
@@ -140,9 +141,41 @@ impl Outbound {
         timeout: Duration,
     ) -> Result<(StatusCode, Bytes), OutboundError> {
         let url = self.checked(url)?;
-        let answer = self.http.get(url).timeout(timeout).send().await?;
-        let status = answer.status();
-        Ok((status, read(answer, limit).await?))
+        let span = span("GET", &url);
+        let call = async {
+            let answer = self.http.get(url).timeout(timeout).send().await?;
+            let status = answer.status();
+            answered(status);
+            Ok((status, read(answer, limit).await?))
+        };
+        call.instrument(span).await
+    }
+
+    /// Reads what is at an address for whoever has a key (`Authorization: Bearer …`), all of it within `timeout`. The key
+    /// goes to no other host, if the address leads on to one.
+    ///
+    /// # Errors
+    /// See [`OutboundError`]; any status but success is an error, an answer of more than `limit` bytes is cut off.
+    pub async fn get_as(
+        &self,
+        url: &str,
+        key: &str,
+        limit: usize,
+        timeout: Duration,
+    ) -> Result<Bytes, OutboundError> {
+        let url = self.checked(url)?;
+        let span = span("GET", &url);
+        let call = async {
+            let request = self.http.get(url).bearer_auth(key).timeout(timeout);
+            let answer = request.send().await?;
+            let status = answer.status();
+            answered(status);
+            if !status.is_success() {
+                return Err(OutboundError::Status(status));
+            }
+            read(answer, limit).await
+        };
+        call.instrument(span).await
     }
 
     /// Posts `body` as JSON, within `timeout`. What the other side answers is not read.
@@ -156,8 +189,10 @@ impl Outbound {
         timeout: Duration,
     ) -> Result<(), OutboundError> {
         let url = self.checked(url)?;
-        let answer = self.http.post(url).timeout(timeout).json(body).send().await?;
-        let status = answer.status();
+        let span = span("POST", &url);
+        let call = self.http.post(url).timeout(timeout).json(body).send();
+        let status = call.instrument(span.clone()).await?.status();
+        span.in_scope(|| answered(status));
         if status.is_client_error() || status.is_server_error() {
             return Err(OutboundError::Status(status));
         }
@@ -176,9 +211,14 @@ impl Outbound {
     ) -> Result<(StatusCode, Bytes), OutboundError> {
         const LIMIT: usize = 64 * 1024;
         let url = self.checked(url)?;
-        let answer = self.http.post(url).timeout(timeout).json(body).send().await?;
-        let status = answer.status();
-        Ok((status, read(answer, LIMIT).await?))
+        let span = span("POST", &url);
+        let call = async {
+            let answer = self.http.post(url).timeout(timeout).json(body).send().await?;
+            let status = answer.status();
+            answered(status);
+            Ok((status, read(answer, LIMIT).await?))
+        };
+        call.instrument(span).await
     }
 
     fn checked(&self, url: &str) -> Result<Url, OutboundError> {
@@ -191,6 +231,23 @@ impl Outbound {
         }
         Ok(url)
     }
+}
+
+/// What a trace tells of a call. Of its address only the host: the rest may hold secrets.
+fn span(method: &'static str, url: &Url) -> Span {
+    info_span!(
+        "horde.outbound",
+        otel.name = method,
+        otel.kind = "client",
+        http.request.method = method,
+        server.address = url.host_str(),
+        http.response.status_code = Empty,
+    )
+}
+
+/// Notes in the trace what the other side answered.
+fn answered(status: StatusCode) {
+    Span::current().record("http.response.status_code", i64::from(status.as_u16()));
 }
 
 fn is_web(url: &Url) -> bool {

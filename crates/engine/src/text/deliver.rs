@@ -10,6 +10,7 @@ use muster_protocol::{
     text::{Metadata, MetadataType, MetadataValue, SubmitInput},
 };
 use serde_json::json;
+use tracing::instrument;
 
 use super::{service, status};
 use crate::{
@@ -28,6 +29,7 @@ impl Engine {
     /// # Errors
     /// `InvalidJobID` (404), an unknown key (401), `WrongCredentials` for somebody else's job,
     /// `DuplicateGen` for a job that is delivered already and `AbortedGen` for one that was given up.
+    #[instrument(name = "horde.submit", skip_all, fields(horde.gentype = "text"))]
     pub async fn submit_text_job(&self, call: &Call, input: SubmitInput) -> Result<Submitted> {
         call.key()?;
         let Some(generation) = &input.generation else {

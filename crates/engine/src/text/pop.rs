@@ -5,6 +5,7 @@ use muster_protocol::{
     ReturnCode, WorkKind,
     text::{PopInput, Popped, Skipped},
 };
+use tracing::instrument;
 
 use super::service::TextSettings;
 use crate::{
@@ -22,6 +23,7 @@ impl Engine {
     ///
     /// # Errors
     /// Every rule of the text API for workers, in its documented order.
+    #[instrument(name = "horde.pop", skip_all, fields(horde.gentype = "text"))]
     pub async fn pop_text_job(&self, call: &Call, input: PopInput) -> Result<Popped> {
         call.key()?;
         let Some(name) = &input.name else {
@@ -83,6 +85,7 @@ fn wire_jobs(handed_out: &HandedOut<Text>) -> Popped {
         ids: handed_out.jobs.iter().map(|(id, _)| *id).collect(),
         ttl: Some(handed_out.ttl.as_secs()),
         model: Some(handed_out.model.to_string()),
+        traceparent: handed_out.spec.trace.clone(),
         ..Popped::default()
     }
 }

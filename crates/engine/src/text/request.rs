@@ -24,6 +24,9 @@ pub(crate) struct TextRequest {
     pub(crate) trusted_workers: bool,
     pub(crate) validated_backends: bool,
     pub(crate) slow_workers: bool,
+    /// The trace that it belongs to, if it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trace: Option<String>,
 }
 
 impl TextRequest {
@@ -42,7 +45,14 @@ impl TextRequest {
             trusted_workers: input.trusted_workers,
             validated_backends: input.validated_backends,
             slow_workers: input.slow_workers,
+            trace: None,
         }
+    }
+
+    /// The same as part of a trace.
+    pub(crate) fn traced_as(mut self, trace: Option<String>) -> Self {
+        self.trace = trace;
+        self
     }
 
     /// What the board needs to know for matching.

@@ -12,6 +12,7 @@ use muster_protocol::{
     text::{RequestAccepted, RequestInput},
 };
 use muster_store::JournalError;
+use tracing::instrument;
 
 use super::{request::TextRequest, rules};
 use crate::{
@@ -36,6 +37,7 @@ impl Engine {
     ///
     /// # Errors
     /// Every rule of the text API, in its documented order; see `text::rules`.
+    #[instrument(name = "horde.generate", skip_all, fields(horde.gentype = "text"))]
     pub async fn submit_text_request(
         &self,
         call: &Call,
@@ -84,7 +86,7 @@ impl Engine {
 
         let (dry_run, allow_downgrade) = (input.dry_run, input.allow_downgrade);
         let webhook = input.webhook.take();
-        let mut spec = TextRequest::new(input, workers, &self.text_models());
+        let mut spec = TextRequest::new(input, workers, &self.text_models()).traced_as(call.trace.clone());
         let goes_on = allow_downgrade && !self.must_pay_for_named_workers(&spec.workers);
         payer.check_budget(|| self.text_upfront_amount(&spec, count), goes_on)?;
         let mut terms = self.text_terms(&spec, count, allow_downgrade);

@@ -97,6 +97,9 @@ pub(crate) struct BenchArgs {
     /// Threads of the load generator
     #[arg(long, env = "MUSTER_BENCH_CLIENT_THREADS", default_value_t = 1)]
     client_threads: usize,
+    /// Report each stretch of so many seconds by itself, too: whether the server stays as fast as it began
+    #[arg(long, env = "MUSTER_BENCH_WINDOW", value_name = "SECONDS")]
+    window: Option<f64>,
     /// Print the report as JSON
     #[arg(long, env = "MUSTER_BENCH_JSON")]
     json: bool,
@@ -175,6 +178,7 @@ impl BenchArgs {
             },
             image_size: self.image_size,
             client_threads: self.client_threads,
+            window: self.window.map(|window| span(window, "--window")).transpose()?,
             ..BenchConfig::new(self.url)
         })
     }
@@ -222,6 +226,7 @@ mod tests {
             "--apikey=a,b",
             "--queue=1000",
             "--mix=image=2,text=1",
+            "--window=60",
         ]);
         let config = cli.args.config().unwrap();
         assert_eq!(config.scenario, Scenario::Pop);
@@ -236,6 +241,7 @@ mod tests {
         assert_eq!(config.delivery, Delivery::Upload);
         assert_eq!(config.mix.to_string(), "image=2,text=1,alchemy=0");
         assert_eq!(config.api_keys, ["a", "b"]);
+        assert_eq!(config.window, Some(Duration::from_mins(1)));
     }
 
     #[test]

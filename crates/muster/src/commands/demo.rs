@@ -52,7 +52,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     } else {
         &settings.log
     };
-    logging::start(settings.log_format, filter)?;
+    let logging = logging::start(&settings, filter)?;
     let stop = signals::stop_token()?;
     let node = tokio::select! {
         node = Node::start(&settings) => node?,
@@ -77,6 +77,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let outcome = perform(&engine, &url, &args.prompt, &stop).await;
     server_stop.cancel();
     let ended = serving.await.context("the server broke")?;
+    logging.finish().await;
     outcome.and(ended)
 }
 

@@ -13,7 +13,7 @@ use crate::{
 /// What keeps it from starting, in words that tell what to do.
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let settings = Settings::load(&options, |name| std::env::var(name).ok())?;
-    logging::start(settings.log_format, &settings.log)?;
+    let logging = logging::start(&settings, &settings.log)?;
     let stop = signals::stop_token()?;
     let node = tokio::select! {
         node = Node::start(&settings) => node?,
@@ -34,5 +34,6 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     println!("Serving on http://{}", node.address());
     node.run(stop).await?;
     tracing::info!("stopped");
+    logging.finish().await;
     Ok(())
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use muster_engine::{
     EngineConfig, ModelReference, ModelSource, Parts, RatingService, Reference, ReputationService, Standing,
-    Supporter, SystemClock, TextModels, WhenUnknown,
+    Supporter, SupporterService, SupporterServiceKind, SystemClock, TextModels, WhenUnknown,
     outbound::{Outbound, Reach},
 };
 use muster_kudos::image::{ImagePricing, PricingNetwork};
@@ -77,8 +77,34 @@ pub(super) async fn open(
         outbound: outbound(settings)?,
         ratings: ratings(settings, &notifier),
         reputation: reputation(settings, &notifier)?,
+        supporter_services: supporter_services(settings, &notifier),
         notifier,
     })
+}
+
+/// Through which services people support the horde: those that the operator has a key of.
+fn supporter_services(settings: &Settings, outbound: &Outbound) -> Vec<SupporterService> {
+    let service = |kind, key: &Option<String>, url: &str| {
+        key.as_ref().map(|key| SupporterService {
+            kind,
+            url: url.to_owned(),
+            key: key.clone(),
+            outbound: outbound.clone(),
+        })
+    };
+    let services = [
+        service(
+            SupporterServiceKind::Patreon,
+            &settings.patreon_token,
+            &settings.patreon_url,
+        ),
+        service(
+            SupporterServiceKind::Stripe,
+            &settings.stripe_key,
+            &settings.stripe_url,
+        ),
+    ];
+    services.into_iter().flatten().collect()
 }
 
 fn supporter(supporting: &Supporting) -> Supporter {
@@ -102,6 +128,8 @@ pub(super) fn about(settings: &Settings, base_url: &Url) -> anyhow::Result<About
         title: settings.title.clone(),
         url: base_url.as_str().trim_end_matches('/').to_owned(),
         email: settings.email.clone(),
+        logo: settings.logo.clone(),
+        repository: settings.repository.clone(),
         terms: read(&settings.terms)?,
         privacy: read(&settings.privacy)?,
         news: settings.news.clone(),

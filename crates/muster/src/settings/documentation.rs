@@ -44,16 +44,12 @@ fn section(text: &mut String, argument: &Arg) {
     let variable = argument.get_env().map(|name| name.to_string_lossy().into_owned());
     let inherited = INHERITED
         .iter()
-        .find(|(_, option)| *option == long)
-        .map(|(name, _)| name);
+        .filter(|(_, option)| *option == long)
+        .map(|(name, _)| (*name).to_owned());
     let help = argument.get_long_help().or(argument.get_help());
     // Writing to a text cannot fail.
     let _ = writeln!(text, "## `--{long}{value}`\n");
-    let names: Vec<String> = variable
-        .iter()
-        .cloned()
-        .chain(inherited.map(|name| (*name).to_owned()))
-        .collect();
+    let names: Vec<String> = variable.iter().cloned().chain(inherited).collect();
     if !names.is_empty() {
         let _ = writeln!(text, "Variable: `{}`\n", names.join("` or `"));
     }

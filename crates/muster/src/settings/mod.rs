@@ -41,10 +41,16 @@ pub(crate) struct Settings {
     pub(crate) paused_notice_webhook: Option<String>,
     pub(crate) problem_notice_webhook: Option<String>,
     pub(crate) email: Option<String>,
+    pub(crate) logo: Option<String>,
+    pub(crate) repository: Option<String>,
     pub(crate) terms: Option<PathBuf>,
     pub(crate) privacy: Option<PathBuf>,
     pub(crate) news: Option<PathBuf>,
     pub(crate) supporters: Vec<Supporting>,
+    pub(crate) patreon_token: Option<String>,
+    pub(crate) patreon_url: String,
+    pub(crate) stripe_key: Option<String>,
+    pub(crate) stripe_url: String,
     pub(crate) title: String,
     pub(crate) node_name: Option<String>,
     pub(crate) secret_key: Option<String>,
@@ -84,6 +90,8 @@ pub(crate) struct Settings {
     pub(crate) s3_prompts_bucket: String,
     pub(crate) log_format: LogFormat,
     pub(crate) log: String,
+    pub(crate) traces: Option<String>,
+    pub(crate) traces_share: f64,
 }
 
 impl Default for Settings {
@@ -101,10 +109,16 @@ impl Default for Settings {
             paused_notice_webhook: None,
             problem_notice_webhook: None,
             email: None,
+            logo: None,
+            repository: None,
             terms: None,
             privacy: None,
             news: None,
             supporters: Vec::new(),
+            patreon_token: None,
+            patreon_url: "https://www.patreon.com".into(),
+            stripe_key: None,
+            stripe_url: "https://api.stripe.com".into(),
             title: "AI Horde".into(),
             node_name: None,
             secret_key: None,
@@ -144,6 +158,8 @@ impl Default for Settings {
             s3_prompts_bucket: "prompts".into(),
             log_format: LogFormat::Pretty,
             log: "info".into(),
+            traces: None,
+            traces_share: 1.0,
         }
     }
 }
@@ -261,5 +277,45 @@ mod tests {
         };
         let error = Settings::load(&options, none).unwrap_err().to_string();
         assert!(error.contains("nowhere.toml"), "{error}");
+    }
+
+    #[test]
+    fn where_traces_go_is_read_as_the_standard_says() {
+        let traces = |variables: &[(&str, &str)]| {
+            let look = |name: &str| {
+                let found = variables.iter().find(|(variable, _)| *variable == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let settings = Settings::load(&Options::default(), look).unwrap();
+            (settings.traces, settings.traces_share)
+        };
+        let (base, exact) = (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        );
+        for (variables, address) in [
+            (&[][..], None),
+            (&[(base, "http://c:4318")], Some("http://c:4318/v1/traces")),
+            (&[(base, "http://c:4318/")], Some("http://c:4318/v1/traces")),
+            (&[(exact, "http://c/t")], Some("http://c/t")),
+            (&[(exact, "http://c/t"), (base, "http://d")], Some("http://c/t")),
+            (
+                &[("AI_HORDE_TELEMETRY_ENABLED", "yes")],
+                Some("http://localhost:4318/v1/traces"),
+            ),
+            (
+                &[
+                    (exact, "http://c/t"),
+                    (base, "http://d"),
+                    ("OTEL_SDK_DISABLED", "true"),
+                ],
+                None,
+            ),
+        ] {
+            assert_eq!(traces(variables).0.as_deref(), address, "{variables:?}");
+        }
+        for (argument, share) in [("0.25", 0.25), ("7", 1.0), ("-1", 0.0)] {
+            assert!((traces(&[("OTEL_TRACES_SAMPLER_ARG", argument)]).1 - share).abs() < 1e-9);
+        }
     }
 }

@@ -103,10 +103,21 @@ pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) problem_notice_webhook: Option<String>,
 
-    /// How the operator is reached, for the documents (also `HORDE_EMAIL`) [nothing]
+    /// How the operator is reached, for the documents (also `HORDE_EMAIL` or `HORDE_CONTACT_EMAIL`) [nothing]
     #[arg(long, env = "MUSTER_EMAIL", value_name = "TEXT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) email: Option<String>,
+
+    /// The address of a picture that stands for the horde, for programs that list hordes (also `HORDE_LOGO`) [none]
+    #[arg(long, env = "MUSTER_LOGO", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) logo: Option<String>,
+
+    /// Where the source code of what runs is, changes of yours included, for programs that list hordes (also
+    /// `HORDE_REPOSITORY`) [nothing]
+    #[arg(long, env = "MUSTER_REPOSITORY", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) repository: Option<String>,
 
     /// A Markdown file with the terms of service, in which {title}, {url} and {email} are filled in [neutral ones]
     #[arg(long, env = "MUSTER_TERMS", value_name = "FILE")]
@@ -127,6 +138,33 @@ pub(crate) struct Options {
     #[arg(skip)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) supporters: Vec<Supporting>,
+
+    /// The creator's access token at Patreon: the members of its campaigns get kudos every month and are on the list of
+    /// sponsors, if the note about them names their account (also `PATREON_CREATOR_ACCESS_TOKEN`) [none]
+    #[arg(
+        long,
+        env = "MUSTER_PATREON_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) patreon_token: Option<String>,
+
+    /// Where Patreon is [https://www.patreon.com]
+    #[arg(long, env = "MUSTER_PATREON_URL", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) patreon_url: Option<String>,
+
+    /// A key of Stripe that may read subscriptions and products: subscribers get kudos every month, if the subscription's
+    /// metadata name their account as horde_id (also `STRIPE_API_KEY`) [none]
+    #[arg(long, env = "MUSTER_STRIPE_KEY", value_name = "KEY", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stripe_key: Option<String>,
+
+    /// Where Stripe is [https://api.stripe.com]
+    #[arg(long, env = "MUSTER_STRIPE_URL", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stripe_url: Option<String>,
 
     /// The title of the horde on its pages (also `HORDE_TITLE`) [AI Horde]
     #[arg(long, env = "MUSTER_TITLE", value_name = "TEXT")]
@@ -381,6 +419,18 @@ pub(crate) struct Options {
     #[arg(long, env = "MUSTER_LOG", value_name = "FILTER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) log: Option<String>,
+
+    /// Where traces are sent, as OTLP over HTTP: the address of an OpenTelemetry collector, as in
+    /// http://127.0.0.1:4318/v1/traces (also `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, and `OTEL_EXPORTER_OTLP_ENDPOINT` to which
+    /// /v1/traces is added, unless `OTEL_SDK_DISABLED` is true) [nowhere]
+    #[arg(long, env = "MUSTER_TRACES", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) traces: Option<String>,
+
+    /// The share of traces that is kept, from 0 to 1 (also `OTEL_TRACES_SAMPLER_ARG`) [1]
+    #[arg(long, env = "MUSTER_TRACES_SHARE", value_name = "SHARE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) traces_share: Option<f64>,
 }
 
 impl Options {

@@ -15,7 +15,7 @@ pub(crate) fn muster(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars() {
-        if ["MUSTER_", "HORDE_", "R2_", "AWS_"]
+        if ["MUSTER_", "HORDE_", "R2_", "AWS_", "OTEL_"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
         {

@@ -241,6 +241,10 @@ pub struct Popped {
     /// Notes from the operators of the horde.
     #[serde(default)]
     pub messages: Vec<Message>,
+    /// The trace of the request, for workers that trace what they do, too: `traceparent` of the W3C's Trace Context.
+    /// Only there if the server keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// How many requests a worker could not be given, by reason.

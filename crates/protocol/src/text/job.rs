@@ -132,6 +132,10 @@ pub struct Popped {
     pub softprompt: Option<String>,
     /// The model to use.
     pub model: Option<String>,
+    /// The trace of the request, for workers that trace what they do, too: `traceparent` of the W3C's Trace Context.
+    /// Only there if the server keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// How many requests a worker could not be given, by reason. What counts nothing is left out.

@@ -22,7 +22,7 @@ use utoipa::OpenApi;
 use crate::{AppState, http::json::CONTENT_TYPE_JSON, routes};
 
 /// Version of the API that the server speaks.
-const API_VERSION: &str = "2.5";
+pub(crate) const VERSION: &str = "2.5";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -181,7 +181,7 @@ fn describe() -> Value {
     let mut document = serde_json::to_value(Operations::openapi()).expect("a description is plain data");
     document["info"] = json!({
         "title": "AI Horde",
-        "version": API_VERSION,
+        "version": VERSION,
         "description": "Every operation takes the header `Client-Agent`, with which a program names itself \
                         (`name:version:contact`), and `X-Fields`, with which it asks for some members of an answer only \
                         (`id,generations{id,img}`).",

@@ -2,6 +2,8 @@
 
 use std::{future::Future, panic::resume_unwind};
 
+use tracing::Instrument as _;
+
 use super::ApiError;
 
 /// Does `work` to its end, even if the caller hangs up meanwhile and the handler is dropped.
@@ -15,7 +17,7 @@ use super::ApiError;
 pub async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, ApiError> {
-    tokio::spawn(work)
+    tokio::spawn(work.in_current_span())
         .await
         .map_err(|error| match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::{
     AppState,
     http::{ApiError, ClientAddress, ClientAgent, EffectiveAddress, Json, MaybeApiKey},
+    traces::TraceParent,
 };
 
 /// Who is calling and from where, as far as the transport can tell.
@@ -74,7 +75,9 @@ async fn call(
 ) -> Result<Call, ApiError> {
     let Ok(key) = MaybeApiKey::from_request_parts(parts, state).await;
     let Ok(ClientAgent(client_agent)) = ClientAgent::from_request_parts(parts, state).await;
+    let trace = parts.extensions.get::<TraceParent>();
     Ok(Call {
+        trace: trace.map(|TraceParent(text)| text.clone()),
         api_key: key.into_sent(),
         client_agent,
         address,

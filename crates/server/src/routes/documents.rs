@@ -17,9 +17,9 @@ pub(crate) struct Form {
 }
 
 fn document(state: &AppState, document: Document, form: &Form) -> Result<Json<HordeDocument>, ApiError> {
-    let supporters = &state.engine.config().supporters;
+    let supporters = state.engine.supporters();
     let format = form.format.as_deref().unwrap_or("html");
-    let document = state.about.document(document, format, supporters);
+    let document = state.about.document(document, format, &supporters);
     document
         .map(Json)
         .ok_or_else(|| ApiError::rule(ReturnCode::BadRequest, "format is html or markdown."))

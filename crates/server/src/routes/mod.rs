@@ -20,6 +20,7 @@ pub(crate) mod styles;
 pub(crate) mod teams;
 pub(crate) mod text;
 pub(crate) mod users;
+pub(crate) mod well_known;
 pub(crate) mod workers;
 
 use axum::{
@@ -392,6 +393,13 @@ fn pages_and_files(limiter: &RateLimiter) -> Router<AppState> {
             get(pages::register_form)
                 .post(pages::register)
                 .route_layer(default()),
+        )
+        .route("/terms", get(pages::terms).route_layer(default()))
+        .route("/privacy", get(pages::privacy).route_layer(default()))
+        .route("/sponsors", get(pages::sponsors).route_layer(default()))
+        .route(
+            "/.well-known/serviceinfo",
+            get(well_known::service_info).route_layer(default()),
         )
         .route("/metrics", get(metrics::page))
         .route("/", get(pages::index).route_layer(default()))

@@ -1,4 +1,4 @@
-//! The few pages for people: the front page and registration.
+//! The few pages for people: the front page, registration, documents.
 
 use std::sync::LazyLock;
 
@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     AppState,
+    about::Document,
     http::{ApiError, ClientAddress, to_the_end},
 };
 
@@ -31,8 +32,30 @@ pub(crate) async fn index(State(state): State<AppState>) -> Response {
         "<p>This is an AI Horde: volunteers' computers make the pictures that people ask for.</p>\
          <ul><li><a href=\"/register\">Register</a> to get an API key.</li>\
          <li>Point a client or a worker at this address.</li>\
-         <li><a href=\"/api/\">The API</a>, to look at and to try.</li></ul>",
+         <li><a href=\"/api/\">The API</a>, to look at and to try.</li>\
+         <li><a href=\"/terms\">Terms</a>, <a href=\"/privacy\">privacy</a> and \
+         <a href=\"/sponsors\">who supports it</a>.</li></ul>",
     )
+}
+
+/// The terms of service.
+pub(crate) async fn terms(State(state): State<AppState>) -> Response {
+    document(&state, Document::Terms)
+}
+
+/// What is done with data.
+pub(crate) async fn privacy(State(state): State<AppState>) -> Response {
+    document(&state, Document::Privacy)
+}
+
+/// Who supports the horde.
+pub(crate) async fn sponsors(State(state): State<AppState>) -> Response {
+    document(&state, Document::Sponsors)
+}
+
+fn document(state: &AppState, document: Document) -> Response {
+    let supporters = state.engine.supporters();
+    page(&state.about.title, &state.about.markup(document, &supporters))
 }
 
 /// The form to register with.

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use muster_protocol::Timestamp;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, path::Path};
+use tracing::instrument;
 use url::Url;
 
 pub use self::s3::{BucketNames, S3Config};
@@ -179,6 +180,7 @@ impl Blobs {
 
     /// Keeps an object, in place of one with the same key. Nobody ever sees half of it, and a
     /// local object is on the disk afterwards.
+    #[instrument(name = "horde.blobs.put", skip_all, fields(otel.kind = "client", horde.blobs.bucket = bucket.as_ref()))]
     pub async fn put(&self, bucket: Bucket, key: &str, content: Bytes) -> Result<(), BlobError> {
         self.bucket(bucket)
             .put(&path(key)?, PutPayload::from_bytes(content))
@@ -187,6 +189,7 @@ impl Blobs {
     }
 
     /// Fetches an object.
+    #[instrument(name = "horde.blobs.get", skip_all, fields(otel.kind = "client", horde.blobs.bucket = bucket.as_ref()))]
     pub async fn get(&self, bucket: Bucket, key: &str) -> Result<Option<Bytes>, BlobError> {
         match self.bucket(bucket).get(&path(key)?).await {
             Ok(object) => Ok(Some(object.bytes().await?)),
@@ -196,6 +199,7 @@ impl Blobs {
     }
 
     /// Whether there is an object.
+    #[instrument(name = "horde.blobs.exists", skip_all, fields(otel.kind = "client", horde.blobs.bucket = bucket.as_ref()))]
     pub async fn exists(&self, bucket: Bucket, key: &str) -> Result<bool, BlobError> {
         match self.bucket(bucket).head(&path(key)?).await {
             Ok(_) => Ok(true),
@@ -205,6 +209,7 @@ impl Blobs {
     }
 
     /// Deletes an object, if there is one.
+    #[instrument(name = "horde.blobs.delete", skip_all, fields(otel.kind = "client", horde.blobs.bucket = bucket.as_ref()))]
     pub async fn delete(&self, bucket: Bucket, key: &str) -> Result<(), BlobError> {
         match self.bucket(bucket).delete(&path(key)?).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -213,6 +218,7 @@ impl Blobs {
     }
 
     /// Deletes the objects of a bucket that were last written before a moment; says how many.
+    #[instrument(name = "horde.blobs.prune", skip_all, fields(otel.kind = "client", horde.blobs.bucket = bucket.as_ref()))]
     pub async fn prune(&self, bucket: Bucket, before: Timestamp) -> Result<u64, BlobError> {
         let storage = self.bucket(bucket);
         let mut objects = storage.list(None);

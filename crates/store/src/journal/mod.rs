@@ -29,6 +29,7 @@ use futures_util::future::BoxFuture;
 use muster_protocol::{Kudos, RequestId, Timestamp, UserId, WorkerId};
 use sea_orm::{DatabaseTransaction, DbErr};
 use tokio::sync::{mpsc, oneshot};
+use tracing::instrument;
 
 use self::{
     change::{Change, Pending, Step},
@@ -284,6 +285,7 @@ impl Journal {
     /// It may run more than once (when the group is tried again), so it must not have effects
     /// outside the database, and it must leave alone what typed changes write: requests, jobs,
     /// balances, the ledger, totals.
+    #[instrument(name = "horde.db.journal", skip_all)]
     pub async fn write<T, F>(&self, work: F) -> Result<T, JournalError>
     where
         T: Send + 'static,
@@ -294,6 +296,8 @@ impl Journal {
         outcome.await.map_err(|_| JournalError::Closed)?
     }
 
+    /// How long this takes is how long a change waits for its group to be committed.
+    #[instrument(name = "horde.db.journal", skip_all)]
     async fn submit<C: Change>(&self, change: C) -> Result<C::Outcome, JournalError> {
         let (answer, outcome) = oneshot::channel();
         self.enqueue(Box::new(Pending::new(change, answer))).await?;

@@ -7,6 +7,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
+use tracing::instrument;
 
 use super::{
     Journal,
@@ -88,6 +89,7 @@ impl Writer {
     }
 
     /// Commits a group and answers everybody in it.
+    #[instrument(name = "horde.db.commit", parent = None, skip_all, fields(horde.db.changes = group.len() as i64))]
     async fn commit(&self, mut group: Vec<Box<dyn Step>>) {
         let started = Instant::now();
         let outcome = self.persist(&mut group).await;

@@ -19,7 +19,7 @@ use super::{
     BenchConfig, BenchError, BenchEvent, Delivery, Driven, Length, Listener, Load, RATE_LIMIT_HINT, Scenario,
     link::{Answer, Link},
     plan::{Plan, Popper, Track},
-    record::{self, Endpoint, Recorder, Step},
+    record::{self, Endpoint, Recordings, Step},
 };
 
 /// A lane that finds no job in this many pops gives its cycle up.
@@ -121,8 +121,11 @@ pub(super) async fn drive(
     listener: Listener,
 ) -> Result<Driven, BenchError> {
     let gate = Arc::new(Gate::new(config, stop));
-    let recorder = Arc::new(Mutex::new(Recorder::default()));
+    let recorder = Arc::new(Mutex::new(Recordings::default()));
     let ticker = tokio::spawn(tick(gate.clone(), listener));
+    let windows = config
+        .window
+        .map(|window| tokio::spawn(end_windows(gate.clone(), window, recorder.clone())));
     let mut lanes = JoinSet::new();
     for number in 0..config.load.lanes() {
         let link = Link::to(&plan.server).ok_or_else(|| BenchError::Broken("no link".to_owned()))?;
@@ -142,7 +145,10 @@ pub(super) async fn drive(
         ended.map_err(|panic| BenchError::Broken(panic.to_string()))?;
     }
     ticker.abort();
-    let recorder = std::mem::take(&mut *lock(&recorder));
+    if let Some(windows) = windows {
+        windows.abort();
+    }
+    let (recorder, windows) = std::mem::take(&mut *lock(&recorder)).finish();
     let mut notes = plan.notes.clone();
     let limited = recorder.rate_limited();
     if limited > 0 {
@@ -156,6 +162,7 @@ pub(super) async fn drive(
     }
     Ok(Driven {
         recorder,
+        windows,
         elapsed: gate.measured_from.elapsed(),
         cycles: gate.cycles.load(Ordering::Relaxed),
         notes,
@@ -172,8 +179,18 @@ async fn tick(gate: Arc<Gate>, listener: Listener) {
     }
 }
 
+/// Ends a window whenever its time is up.
+async fn end_windows(gate: Arc<Gate>, window: Duration, recorder: Arc<Mutex<Recordings>>) {
+    let mut until = window;
+    loop {
+        tokio::time::sleep_until(gate.measured_from + until).await;
+        lock(&recorder).end_window(until);
+        until += window;
+    }
+}
+
 /// A lane that panicked is reported as such; the counts of the others are still good.
-fn lock(recorder: &Mutex<Recorder>) -> MutexGuard<'_, Recorder> {
+fn lock(recorder: &Mutex<Recordings>) -> MutexGuard<'_, Recordings> {
     recorder.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -215,7 +232,7 @@ struct Lane {
     storage: Option<Link>,
     plan: Arc<Plan>,
     gate: Arc<Gate>,
-    recorder: Arc<Mutex<Recorder>>,
+    recorder: Arc<Mutex<Recordings>>,
 }
 
 impl Lane {
@@ -229,7 +246,9 @@ impl Lane {
             };
             if done.is_some() && start >= self.gate.measured_from {
                 self.gate.cycles.fetch_add(1, Ordering::Relaxed);
-                lock(&self.recorder).success(self.endpoint(Step::Cycle), start.elapsed());
+                lock(&self.recorder)
+                    .current()
+                    .success(self.endpoint(Step::Cycle), start.elapsed());
             }
             self.turn += 1;
         }
@@ -425,7 +444,9 @@ impl Lane {
         let class = match answer {
             Ok(answer) if answer.status < 300 => {
                 if measured {
-                    lock(&self.recorder).success(self.endpoint(step), start.elapsed());
+                    lock(&self.recorder)
+                        .current()
+                        .success(self.endpoint(step), start.elapsed());
                 }
                 return Some(answer);
             }
@@ -434,7 +455,7 @@ impl Lane {
         };
         let pause = class == record::RATE_LIMITED;
         if measured {
-            lock(&self.recorder).failure(self.endpoint(step), class);
+            lock(&self.recorder).current().failure(self.endpoint(step), class);
         }
         if pause {
             tokio::time::sleep(LIMITED_PAUSE).await;
@@ -445,7 +466,9 @@ impl Lane {
     /// Counts an answer whose body is not what the API promises.
     fn understood<T>(&self, step: Step, content: Option<T>) -> Option<T> {
         if content.is_none() {
-            lock(&self.recorder).failure(self.endpoint(step), "unreadable answer".to_owned());
+            lock(&self.recorder)
+                .current()
+                .failure(self.endpoint(step), "unreadable answer".to_owned());
         }
         content
     }

@@ -26,7 +26,7 @@ use serde::{Serialize, Serializer};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-pub use report::{EndpointReport, Environment, Latencies, Report};
+pub use report::{EndpointReport, Environment, Latencies, Report, WindowReport};
 
 use crate::client::{ApiClient, ClientError, Options, is_loopback, server_address};
 
@@ -71,6 +71,9 @@ pub struct BenchConfig {
     pub image_size: u32,
     /// Threads of the load generator.
     pub client_threads: usize,
+    /// Report each stretch of this length by itself, too: whether the server stays as fast as it began.
+    #[serde(serialize_with = "optional_seconds")]
+    pub window: Option<Duration>,
 }
 
 impl BenchConfig {
@@ -95,6 +98,7 @@ impl BenchConfig {
             delivery: Delivery::Inline,
             image_size: 64,
             client_threads: 1,
+            window: None,
         }
     }
 }
@@ -274,6 +278,11 @@ fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_f64(span.as_secs_f64())
 }
 
+#[allow(clippy::ref_option)] // as serde calls it
+fn optional_seconds<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    span.map(|span| span.as_secs_f64()).serialize(serializer)
+}
+
 /// What a run tells while it lasts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BenchEvent {
@@ -382,6 +391,12 @@ fn check(config: &BenchConfig) -> Result<url::Url, BenchError> {
     if config.image_size == 0 || config.image_size > 4096 {
         return Err(settings("the pictures must be 1 to 4096 pixels wide"));
     }
+    if config
+        .window
+        .is_some_and(|window| window < Duration::from_secs(1))
+    {
+        return Err(settings("a window must be at least a second long"));
+    }
     Ok(server)
 }
 
@@ -410,6 +425,7 @@ async fn measure(
 /// What a run brought.
 struct Driven {
     recorder: record::Recorder,
+    windows: Vec<record::Window>,
     elapsed: Duration,
     cycles: u64,
     notes: Vec<String>,

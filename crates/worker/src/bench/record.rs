@@ -97,6 +97,18 @@ impl Recorder {
         *errors.entry(class).or_default() += 1;
     }
 
+    /// Adds what another one counted.
+    fn add(&mut self, other: &Self) {
+        for (endpoint, series) in &other.series {
+            let own = self.series.entry(*endpoint).or_default();
+            // Both resize themselves, so that the only failure is a latency beyond all reason.
+            let _ = own.latencies.add(&series.latencies);
+            for (class, count) in &series.errors {
+                *own.errors.entry(class.clone()).or_default() += count;
+            }
+        }
+    }
+
     /// Everything so far, in the order of a cycle.
     pub(super) fn series(&self) -> impl Iterator<Item = (Endpoint, &Series)> {
         self.series.iter().map(|(&endpoint, series)| (endpoint, series))
@@ -109,6 +121,42 @@ impl Recorder {
             .values()
             .filter_map(|series| series.errors.get(RATE_LIMITED));
         errors.sum()
+    }
+}
+
+/// What was measured in one stretch of a run.
+pub(super) struct Window {
+    /// When it ended, counted from the start of the measurement.
+    pub(super) until: Duration,
+    pub(super) recorder: Recorder,
+}
+
+/// All of a run, and each of its windows if they are wanted.
+#[derive(Default)]
+pub(super) struct Recordings {
+    total: Recorder,
+    /// What was measured since the last window ended.
+    current: Recorder,
+    windows: Vec<Window>,
+}
+
+impl Recordings {
+    /// Where the present goes.
+    pub(super) fn current(&mut self) -> &mut Recorder {
+        &mut self.current
+    }
+
+    /// A window ends here; the next one begins.
+    pub(super) fn end_window(&mut self, until: Duration) {
+        let recorder = std::mem::take(&mut self.current);
+        self.total.add(&recorder);
+        self.windows.push(Window { until, recorder });
+    }
+
+    /// The sum of everything, and the windows that were ended.
+    pub(super) fn finish(mut self) -> (Recorder, Vec<Window>) {
+        self.total.add(&self.current);
+        (self.total, self.windows)
     }
 }
 
@@ -152,6 +200,32 @@ mod tests {
             "429 TooManyPrompts"
         );
         assert_eq!(class(&answer(502, "<html>")), "502");
+    }
+
+    #[test]
+    fn windows_add_up_to_the_whole() {
+        let mut recordings = Recordings::default();
+        for (second, latency) in [(1, 2), (2, 8), (3, 4)] {
+            let latency = Duration::from_millis(latency);
+            recordings.current().success(ASYNC, latency);
+            recordings.current().failure(ASYNC, RATE_LIMITED.into());
+            if second < 3 {
+                recordings.end_window(Duration::from_secs(second));
+            }
+        }
+        let (total, windows) = recordings.finish();
+        let (_, series) = total.series().next().unwrap();
+        assert_eq!((series.latencies.len(), series.errors[RATE_LIMITED]), (3, 3));
+        assert!((7990..=8010).contains(&series.latencies.max()));
+        let largest = windows.iter().map(|window| {
+            let (_, series) = window.recorder.series().next().unwrap();
+            (
+                window.until.as_secs(),
+                series.latencies.len(),
+                series.latencies.max() / 1000,
+            )
+        });
+        assert_eq!(largest.collect::<Vec<_>>(), [(1, 1, 2), (2, 1, 8)]);
     }
 
     #[test]

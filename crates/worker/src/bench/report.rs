@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 
-use super::{BenchConfig, Driven, Length, Load, record::Series};
+use super::{
+    BenchConfig, Driven, Length, Load,
+    record::{Recorder, Series},
+};
 use crate::VERSION;
 
 /// The result of a run. Serialises to the JSON report and displays as a table.
@@ -26,6 +29,9 @@ pub struct Report {
     pub cycles_per_second: f64,
     /// What was measured, in the order of a cycle.
     pub endpoints: Vec<EndpointReport>,
+    /// The same for each window, if they were wanted. The last one may be missing a little: lanes may still be in it
+    /// when the time is up.
+    pub windows: Vec<WindowReport>,
     /// What the reader should know.
     pub notes: Vec<String>,
 }
@@ -76,6 +82,17 @@ pub struct EndpointReport {
     pub errors: BTreeMap<String, u64>,
 }
 
+/// What was measured in one window.
+#[derive(Clone, Debug, Serialize)]
+pub struct WindowReport {
+    /// When it began, in seconds from the start of the measurement.
+    pub from_seconds: f64,
+    /// When it ended.
+    pub to_seconds: f64,
+    /// What was measured, in the order of a cycle.
+    pub endpoints: Vec<EndpointReport>,
+}
+
 /// Latencies in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[allow(missing_docs)] // percentiles
@@ -117,10 +134,18 @@ impl EndpointReport {
 impl Report {
     pub(super) fn new(settings: BenchConfig, target: String, server_version: String, driven: Driven) -> Self {
         let elapsed = driven.elapsed.as_secs_f64().max(1e-6);
-        let endpoints = driven
-            .recorder
-            .series()
-            .map(|(endpoint, series)| EndpointReport::new(endpoint.name(), series, elapsed));
+        let mut from_seconds = 0.0;
+        let windows = driven.windows.iter().map(|window| {
+            let to_seconds = window.until.as_secs_f64();
+            let report = WindowReport {
+                from_seconds,
+                to_seconds,
+                endpoints: endpoints(&window.recorder, to_seconds - from_seconds),
+            };
+            from_seconds = to_seconds;
+            report
+        });
+        let windows = windows.collect();
         let environment = Environment::here();
         let mut notes = driven.notes;
         if environment.profile == "debug" {
@@ -133,11 +158,19 @@ impl Report {
             elapsed_seconds: elapsed,
             cycles: driven.cycles,
             cycles_per_second: driven.cycles as f64 / elapsed,
-            endpoints: endpoints.collect(),
+            endpoints: endpoints(&driven.recorder, elapsed),
+            windows,
             notes,
             settings,
         }
     }
+}
+
+fn endpoints(recorder: &Recorder, elapsed: f64) -> Vec<EndpointReport> {
+    let reports = recorder
+        .series()
+        .map(|(endpoint, series)| EndpointReport::new(endpoint.name(), series, elapsed));
+    reports.collect()
 }
 
 impl fmt::Display for Report {
@@ -184,6 +217,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(f)?;
         self.table(f)?;
+        self.windows(f)?;
         for note in &self.notes {
             write!(f, "\nnote: {note}")?;
         }
@@ -192,6 +226,31 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    /// A line for each window: how long the median and the slowest hundredth of the calls took.
+    fn windows(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.windows.is_empty() {
+            return Ok(());
+        }
+        write!(f, "\n{:<16}", "p50/p99 ms")?;
+        for EndpointReport { name, .. } in &self.endpoints {
+            write!(f, "{name:>18}")?;
+        }
+        for window in &self.windows {
+            write!(f, "\n{:<16}", format!("until {:.0} s", window.to_seconds))?;
+            for EndpointReport { name, .. } in &self.endpoints {
+                let same = window.endpoints.iter().find(|endpoint| endpoint.name == *name);
+                let text = same.map_or_else(
+                    || "-".to_owned(),
+                    |EndpointReport { latency_ms, .. }| {
+                        format!("{:.2}/{:.2}", latency_ms.p50, latency_ms.p99)
+                    },
+                );
+                write!(f, "{text:>18}")?;
+            }
+        }
+        writeln!(f)
+    }
+
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,

@@ -11,8 +11,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use home::Home;
 use muster_engine::{
-    Engine, EngineConfig, ManualClock, ModelReference, Parts, RatingService, ReputationService, TextModels,
-    WhenUnknown,
+    Engine, EngineConfig, ManualClock, ModelReference, Parts, RatingService, ReputationService,
+    SupporterService, SupporterServiceKind, TextModels, WhenUnknown,
     outbound::{Outbound, Reach},
 };
 use muster_kudos::image::ImagePricing;
@@ -45,6 +45,8 @@ pub(crate) struct Setup {
     pub(crate) ratings_timeout: Duration,
     /// Who is asked about addresses, and what happens if it does not answer.
     pub(crate) reputation: Option<(String, WhenUnknown)>,
+    /// Through which services people support the horde, and where these are.
+    pub(crate) supporter_services: Vec<(SupporterServiceKind, String)>,
     /// How patient the server is.
     pub(crate) connections: ConnectionLimits,
     pub(crate) bodies: BodyLimits,
@@ -72,6 +74,7 @@ impl Default for Setup {
             ratings: None,
             ratings_timeout: RatingService::TIMEOUT,
             reputation: None,
+            supporter_services: Vec::new(),
             connections: ConnectionLimits::default(),
             bodies: BodyLimits::default(),
             metrics: None,
@@ -222,6 +225,16 @@ impl TestServer {
                 timeout: setup.ratings_timeout,
             }),
             notifier: Outbound::new(Reach::Anywhere).unwrap(),
+            supporter_services: setup
+                .supporter_services
+                .into_iter()
+                .map(|(kind, url)| SupporterService {
+                    kind,
+                    url,
+                    key: "operators-key".to_owned(),
+                    outbound: Outbound::new(Reach::Anywhere).unwrap(),
+                })
+                .collect(),
             reputation: setup.reputation.map(|(url, when_unknown)| ReputationService {
                 url,
                 no_opinion: Some(-3.0),

@@ -5,4 +5,5 @@ mod find_user_get;
 mod get;
 mod list_get;
 mod put;
+mod supporters;
 mod trust;

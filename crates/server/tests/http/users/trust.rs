@@ -9,7 +9,7 @@ use crate::support::{START, Setup, TestServer, assert_clean, number, plain_reque
 
 const DAY: u64 = 86_400;
 
-async fn seen(server: &TestServer, key: &str, id: u32) -> Value {
+pub(super) async fn seen(server: &TestServer, key: &str, id: u32) -> Value {
     server.get_as(&format!("/api/v2/users/{id}"), key).await.ok(200)
 }
 
