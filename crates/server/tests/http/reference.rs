@@ -188,6 +188,8 @@ async fn schemas_have_their_properties_types_words_and_limits() {
     GenerationInputKobold.webhook maxLength is null there, 1024 here
     GenerationInputStable.proxied_account maxLength is null there, 255 here
     GenerationKobold.state lacks [], has ["faulted"] more
+    GenerationPayloadKobold.traceparent is additional
+    GenerationPayloadStable.traceparent is additional
     GenerationStable.state lacks [], has ["faulted"] more
     InterrogationFormResult.* is missing
     ModelInterrogationFormPayloadStable.* is missing
