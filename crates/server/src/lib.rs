@@ -45,6 +45,8 @@ use crate::{description::Description, metrics::InFlight};
 
 /// Version of the server software, as `heartbeat` and the `Horde-Node` header tell it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Version of the API that the server speaks.
+const API_VERSION: &str = "2.5";
 
 /// How a node presents itself and whom it believes.
 #[derive(Clone, Debug)]

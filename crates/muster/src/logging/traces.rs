@@ -1,14 +1,16 @@
 //! Traces for OpenTelemetry: what a request did, and how long each part of it took.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use opentelemetry::{KeyValue, trace::TracerProvider as _};
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::{
     Resource,
     trace::{Sampler, SdkTracerProvider},
 };
+use percent_encoding::percent_decode_str;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 use url::Url;
@@ -32,7 +34,7 @@ impl Traces {
     /// The collector's address is none, or the share of what is kept.
     pub(super) fn start(settings: &Settings) -> anyhow::Result<Option<Self>> {
         check(settings)?;
-        let Some(collector) = &settings.traces else {
+        let Some(collector) = settings.traces.as_deref().and_then(collector) else {
             return Ok(None);
         };
         // Whoever comes first decides for the process; later calls change nothing.
@@ -40,7 +42,8 @@ impl Traces {
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
-            .with_endpoint(collector)
+            .with_endpoint(String::from(collector.url))
+            .with_headers(collector.headers)
             .build()
             .context("traces cannot be sent")?;
         let provider = SdkTracerProvider::builder()
@@ -81,12 +84,10 @@ impl Traces {
 /// # Errors
 /// In words that tell the operator what to do.
 pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
-    if let Some(collector) = &settings.traces {
-        let url = Url::parse(collector).ok();
-        let usable = url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if let Some(text) = &settings.traces {
         anyhow::ensure!(
-            usable,
-            "{collector:?} is not where traces can be sent: give --traces the address of an OpenTelemetry collector, as in \
+            collector(text).is_some(),
+            "{text:?} is not where traces can be sent: give --traces the address of an OpenTelemetry collector, as in \
              http://127.0.0.1:4318/v1/traces"
         );
     }
@@ -96,6 +97,34 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
         settings.traces_share
     );
     Ok(())
+}
+
+/// Whom traces are sent to, and as whom.
+struct Collector {
+    url: Url,
+    headers: HashMap<String, String>,
+}
+
+/// Reads the address of a collector. A name and password in it are sent as headers have them: whoever makes a call may log
+/// its address.
+fn collector(text: &str) -> Option<Collector> {
+    let mut url = Url::parse(text).ok()?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return None;
+    }
+    let mut headers = HashMap::new();
+    if !url.username().is_empty() || url.password().is_some() {
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (name, password) = (
+            decoded(url.username()),
+            decoded(url.password().unwrap_or_default()),
+        );
+        let value = format!("Basic {}", STANDARD.encode(format!("{name}:{password}")));
+        headers.insert("authorization".to_owned(), value);
+        url.set_username("").ok()?;
+        url.set_password(None).ok()?;
+    }
+    Some(Collector { url, headers })
 }
 
 /// Who sends the traces. The variables `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` are heeded.
@@ -112,4 +141,27 @@ fn resource(settings: &Settings) -> Resource {
         resource = resource.with_attribute(KeyValue::new("deployment.environment.name", environment));
     }
     resource.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_and_password_leave_the_address() {
+        let read = |text: &str| {
+            let Collector { url, headers } = collector(text).unwrap();
+            (url.to_string(), headers.get("authorization").cloned())
+        };
+        let url = "https://collector.example/v1/traces".to_owned();
+        assert_eq!(read(&url), (url.clone(), None));
+        let basic = Some("Basic YW5uOnA6dw==".to_owned());
+        assert_eq!(
+            read("https://ann:p%3Aw@collector.example/v1/traces"),
+            (url, basic)
+        );
+        for text in ["collector.example", "ftp://collector.example", "localhost:4318"] {
+            assert!(collector(text).is_none(), "{text}");
+        }
+    }
 }

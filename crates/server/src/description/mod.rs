@@ -19,10 +19,7 @@ use muster_protocol::{
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
-use crate::{AppState, http::json::CONTENT_TYPE_JSON, routes};
-
-/// Version of the API that the server speaks.
-pub(crate) const VERSION: &str = "2.5";
+use crate::{API_VERSION, AppState, http::json::CONTENT_TYPE_JSON, routes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -181,7 +178,7 @@ fn describe() -> Value {
     let mut document = serde_json::to_value(Operations::openapi()).expect("a description is plain data");
     document["info"] = json!({
         "title": "AI Horde",
-        "version": VERSION,
+        "version": API_VERSION,
         "description": "Every operation takes the header `Client-Agent`, with which a program names itself \
                         (`name:version:contact`), and `X-Fields`, with which it asks for some members of an answer only \
                         (`id,generations{id,img}`).",

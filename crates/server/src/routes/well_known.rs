@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-use crate::{AppState, VERSION, description};
+use crate::{API_VERSION, AppState, VERSION};
 
 /// The version of the format.
 const FORMAT: &str = "0.2";
@@ -24,7 +24,7 @@ pub(crate) async fn service_info(State(state): State<AppState>) -> Json<Value> {
         "api": {
             "aihorde": {
                 "name": "AI Horde API",
-                "version": description::VERSION,
+                "version": API_VERSION,
                 "base_url": format!("{home}{api}"),
                 "rel_url": api,
                 "documentation": format!("{home}/api"),
