@@ -21,6 +21,9 @@ pub enum EngineError {
     /// The blob store failed.
     #[error("the blob store failed: {0}")]
     Blob(#[from] BlobError),
+    /// A service that the operator named did not do its part.
+    #[error("{0} does not answer as it should")]
+    Service(&'static str),
     /// A task of the engine was torn down while it worked.
     #[error("the server is stopping")]
     Stopping,

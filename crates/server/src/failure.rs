@@ -13,7 +13,10 @@ impl From<EngineError> for ApiError {
             EngineError::Stopping
             | EngineError::Journal(JournalError::Closed)
             | EngineError::Store(StoreError::Closed) => Self::Unavailable,
-            EngineError::Store(_) | EngineError::Journal(_) | EngineError::Blob(_) => Self::internal(error),
+            EngineError::Store(_)
+            | EngineError::Journal(_)
+            | EngineError::Blob(_)
+            | EngineError::Service(_) => Self::internal(error),
         }
     }
 }

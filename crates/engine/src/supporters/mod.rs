@@ -14,7 +14,7 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Engine,
+    Engine, EngineError,
     error::Result,
     outbound::{Outbound, OutboundError},
 };
@@ -177,13 +177,15 @@ impl Engine {
     /// Asks every service who supports the horde now. Of a service that does not answer, what it told before holds.
     ///
     /// # Errors
-    /// The database failed. That a service does not answer is logged.
+    /// A service does not answer (the others were asked nevertheless), or the database failed.
     pub async fn refresh_supporters(&self) -> Result<()> {
+        let mut outcome = Ok(());
         for service in &self.supporters.services {
             let supporters = match service.supporters().await {
                 Ok(supporters) => supporters,
                 Err(error) => {
-                    tracing::error!(%error, ?service, "it does not tell who supports the horde; it is asked again");
+                    tracing::warn!(%error, ?service, "it does not tell who supports the horde");
+                    outcome = Err(EngineError::Service(service.kind.into()));
                     continue;
                 }
             };
@@ -192,7 +194,7 @@ impl Engine {
             self.supporters.learn(service.kind, supporters);
             self.store.set_setting(&service.setting(), stored).await?;
         }
-        Ok(())
+        outcome
     }
 }
 
