@@ -15,7 +15,8 @@ use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
 
 /// The system's allocator keeps what many threads have freed, in pieces too small to be given back: after a flood the
-/// server stayed as large as it had been in it.
+/// server stayed as large as it had been in it. Without huge pages: with them, what was given back in small pieces comes
+/// back as soon as the kernel makes one large page of many small ones.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -34,8 +34,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 const OBJECT_LIFETIME: Duration = Duration::from_hours(2);
 /// How long refused prompts are kept.
 const PROMPT_LIFETIME: Duration = Duration::from_hours(30 * 24);
-/// Requests that one change forgets at most.
-const EXPIRY_BATCH: usize = 500;
+/// Requests that one change forgets at most: everybody else's changes wait as long as that takes.
+const EXPIRY_BATCH: usize = 50;
 
 /// Duties that run beside the others, each once at a time. They are given up when this is dropped.
 #[derive(Default)]
