@@ -250,7 +250,8 @@ fn answered(status: StatusCode) {
     Span::current().record("http.response.status_code", i64::from(status.as_u16()));
 }
 
-fn is_web(url: &Url) -> bool {
+/// Whether an address leads to something on the web.
+pub(crate) fn is_web(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host()
 }
 

@@ -12,11 +12,13 @@ use bytes::Bytes;
 use muster_protocol::{Kudos, UserId};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use url::Url;
 
 use crate::{
     Engine, EngineError,
     error::Result,
-    outbound::{Outbound, OutboundError},
+    names::user_number,
+    outbound::{Outbound, OutboundError, is_web},
 };
 
 /// How long a service may take to answer a call.
@@ -104,7 +106,7 @@ impl SupporterService {
         query: &[(&str, &str)],
     ) -> std::result::Result<T, ServiceError> {
         let url = format!("{}{path}", self.url.trim_end_matches('/'));
-        let url = url::Url::parse_with_params(&url, query).map_err(|_| OutboundError::BadAddress)?;
+        let url = Url::parse_with_params(&url, query).map_err(|_| OutboundError::BadAddress)?;
         let answer: Bytes = self
             .outbound
             .get_as(url.as_str(), &self.key, LONGEST, TIMEOUT)
@@ -198,18 +200,15 @@ impl Engine {
     }
 }
 
-/// The account that somebody says is theirs: `name#12` or `12`.
+/// The account that somebody says is theirs: `name#12` or `12`. Nobody is the anonymous one.
 fn account(text: &str) -> Option<UserId> {
-    let number = text.rsplit('#').next()?.trim();
-    let id = number.parse().ok().filter(|id: &i64| *id > 0)?;
-    Some(UserId(id))
+    let account = UserId(user_number(text)?);
+    (!account.is_anonymous()).then_some(account)
 }
 
 /// A link that may be shown: an address on the web, nothing that a browser would run.
 fn link(text: Option<String>) -> Option<String> {
-    text.filter(|text| {
-        url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-    })
+    text.filter(|text| Url::parse(text).is_ok_and(|url| is_web(&url)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Patreon: members of the campaigns whose creator's key this is.
 
 use muster_kudos::income;
+use muster_protocol::Kudos;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -48,9 +49,8 @@ struct Member {
     attributes: Attributes,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 struct Attributes {
     patron_status: Option<String>,
     full_name: Option<String>,
@@ -117,7 +117,7 @@ fn patron(member: Attributes) -> Option<Supporter> {
     let amount = member.currently_entitled_amount_cents / 100;
     let monthly_kudos = income::patreon_month(amount).unwrap_or_else(|| {
         tracing::warn!(amount, "no kudos are planned for what a patron pays");
-        muster_protocol::Kudos::ZERO
+        Kudos::ZERO
     });
     let name = note
         .alias
@@ -134,7 +134,7 @@ fn patron(member: Attributes) -> Option<Supporter> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use muster_protocol::{Kudos, UserId};
+    use muster_protocol::UserId;
     use serde_json::json;
 
     use super::*;
