@@ -11,7 +11,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
-    Client, Response, StatusCode,
+    Client, Request, RequestBuilder, Response, StatusCode,
     dns::{Addrs, Name, Resolve, Resolving},
     redirect::{Attempt, Policy},
 };
@@ -140,15 +140,12 @@ impl Outbound {
         limit: usize,
         timeout: Duration,
     ) -> Result<(StatusCode, Bytes), OutboundError> {
-        let url = self.checked(url)?;
-        let span = span("GET", &url);
-        let call = async {
-            let answer = self.http.get(url).timeout(timeout).send().await?;
+        let request = self.http.get(self.checked(url)?).timeout(timeout);
+        self.call(request, async |answer| {
             let status = answer.status();
-            answered(status);
             Ok((status, read(answer, limit).await?))
-        };
-        call.instrument(span).await
+        })
+        .await
     }
 
     /// Reads what is at an address for whoever has a key (`Authorization: Bearer …`), all of it within `timeout`. The key
@@ -163,19 +160,15 @@ impl Outbound {
         limit: usize,
         timeout: Duration,
     ) -> Result<Bytes, OutboundError> {
-        let url = self.checked(url)?;
-        let span = span("GET", &url);
-        let call = async {
-            let request = self.http.get(url).bearer_auth(key).timeout(timeout);
-            let answer = request.send().await?;
+        let request = self.http.get(self.checked(url)?).timeout(timeout);
+        self.call(request.bearer_auth(key), async |answer| {
             let status = answer.status();
-            answered(status);
             if !status.is_success() {
                 return Err(OutboundError::Status(status));
             }
             read(answer, limit).await
-        };
-        call.instrument(span).await
+        })
+        .await
     }
 
     /// Posts `body` as JSON, within `timeout`. What the other side answers is not read.
@@ -188,15 +181,15 @@ impl Outbound {
         body: &(impl Serialize + Sync),
         timeout: Duration,
     ) -> Result<(), OutboundError> {
-        let url = self.checked(url)?;
-        let span = span("POST", &url);
-        let call = self.http.post(url).timeout(timeout).json(body).send();
-        let status = call.instrument(span.clone()).await?.status();
-        span.in_scope(|| answered(status));
-        if status.is_client_error() || status.is_server_error() {
-            return Err(OutboundError::Status(status));
-        }
-        Ok(())
+        let request = self.http.post(self.checked(url)?).timeout(timeout);
+        self.call(request.json(body), async |answer| {
+            let status = answer.status();
+            if status.is_client_error() || status.is_server_error() {
+                return Err(OutboundError::Status(status));
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Posts `body` as JSON and reads the answer, whatever its status, all of it within `timeout`.
@@ -210,13 +203,28 @@ impl Outbound {
         timeout: Duration,
     ) -> Result<(StatusCode, Bytes), OutboundError> {
         const LIMIT: usize = 64 * 1024;
-        let url = self.checked(url)?;
-        let span = span("POST", &url);
-        let call = async {
-            let answer = self.http.post(url).timeout(timeout).json(body).send().await?;
+        let request = self.http.post(self.checked(url)?).timeout(timeout);
+        self.call(request.json(body), async |answer| {
             let status = answer.status();
-            answered(status);
             Ok((status, read(answer, LIMIT).await?))
+        })
+        .await
+    }
+
+    /// Sends a request and lets `receive` make something of the answer: one span of a trace, from the first byte sent
+    /// to the last byte received.
+    async fn call<T>(
+        &self,
+        request: RequestBuilder,
+        receive: impl AsyncFnOnce(Response) -> Result<T, OutboundError>,
+    ) -> Result<T, OutboundError> {
+        let request = request.build()?;
+        let span = span(&request);
+        let call = async {
+            let answer = self.http.execute(request).await?;
+            let status = i64::from(answer.status().as_u16());
+            Span::current().record("http.response.status_code", status);
+            receive(answer).await
         };
         call.instrument(span).await
     }
@@ -234,20 +242,16 @@ impl Outbound {
 }
 
 /// What a trace tells of a call. Of its address only the host: the rest may hold secrets.
-fn span(method: &'static str, url: &Url) -> Span {
+fn span(request: &Request) -> Span {
+    let method = request.method().as_str();
     info_span!(
         "horde.outbound",
         otel.name = method,
         otel.kind = "client",
         http.request.method = method,
-        server.address = url.host_str(),
+        server.address = request.url().host_str(),
         http.response.status_code = Empty,
     )
-}
-
-/// Notes in the trace what the other side answered.
-fn answered(status: StatusCode) {
-    Span::current().record("http.response.status_code", i64::from(status.as_u16()));
 }
 
 /// Whether an address leads to something on the web.
@@ -323,6 +327,17 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,
+        sync::mpsc::{self, error::TryRecvError},
+    };
+    use tracing::{
+        Subscriber,
+        level_filters::LevelFilter,
+        span::{Id, Record},
+    };
+    use tracing_subscriber::{
+        Layer, Registry,
+        filter::Targets,
+        layer::{Context, SubscriberExt as _},
     };
 
     use super::*;
@@ -412,6 +427,42 @@ mod tests {
             let outcome = client.fetch(&format!("http://{address}/"), 9, SOON).await;
             assert!(matches!(outcome, Err(OutboundError::TooLarge(9))), "{outcome:?}");
         }
+    }
+
+    /// Tells of what happens to spans.
+    struct Spans(mpsc::UnboundedSender<&'static str>);
+
+    impl<S: Subscriber> Layer<S> for Spans {
+        fn on_record(&self, _: &Id, _: &Record<'_>, _: Context<'_, S>) {
+            self.0.send("answered").unwrap();
+        }
+
+        fn on_close(&self, _: Id, _: Context<'_, S>) {
+            self.0.send("closed").unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_time_of_an_answer_ends_with_its_last_byte() {
+        let (told, mut spans) = mpsc::unbounded_channel();
+        let only_ours = Targets::new().with_target("muster_engine", LevelFilter::INFO);
+        let subscriber = Registry::default().with(Spans(told).with_filter(only_ours));
+        let _tracing = tracing::subscriber::set_default(subscriber);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let other_side = async {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let _ = connection.read(&mut [0; 1024]).await.unwrap();
+            let (start, end) = ("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nsl", "ow");
+            connection.write_all(start.as_bytes()).await.unwrap();
+            assert_eq!(spans.recv().await, Some("answered"));
+            assert_eq!(spans.try_recv(), Err(TryRecvError::Empty));
+            connection.write_all(end.as_bytes()).await.unwrap();
+            assert_eq!(spans.recv().await, Some("closed"));
+        };
+        let client = Outbound::new(Reach::Anywhere).unwrap();
+        let (answer, ()) = tokio::join!(client.fetch(&url, 100, SOON), other_side);
+        assert_eq!(answer.unwrap(), "slow");
     }
 
     #[tokio::test]
