@@ -20,7 +20,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use muster_engine::{Call, Engine, Submission};
+use muster_engine::{Call, Engine, EngineConfig, Submission};
 use muster_protocol::{
     Body as _, TestUserInput,
     image::{PopInput, RequestInput, SubmitInput},
@@ -52,7 +52,11 @@ fn main() {
 }
 
 async fn run(name: &str, url: &str, directory: &std::path::Path) {
-    let engine = horde::start(url, directory).await;
+    let config = EngineConfig {
+        test_accounts: true,
+        ..EngineConfig::default()
+    };
+    let engine = horde::start(url, directory, config).await;
     let mut keys = Vec::new();
     for number in 0..USERS {
         let input = TestUserInput {

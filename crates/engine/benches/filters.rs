@@ -10,7 +10,7 @@ mod horde;
 
 use std::time::{Duration, Instant};
 
-use muster_engine::{AdminCommand, Engine};
+use muster_engine::{AdminCommand, Engine, EngineConfig};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ const READINGS: usize = 500;
 async fn main() {
     let directory = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}?mode=rwc", directory.path().join("bench.db").display());
-    let engine = horde::start(&database, directory.path()).await;
+    let engine = horde::start(&database, directory.path(), EngineConfig::default()).await;
     engine.ensure_admin().await.unwrap();
     let mut rng = StdRng::seed_from_u64(7);
     let started = Instant::now();

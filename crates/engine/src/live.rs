@@ -21,7 +21,8 @@ use crate::{
 /// All of one kind that is live, and some that is finished but still asked for.
 pub(crate) struct Live<W: Work> {
     pub(crate) board: Board<W>,
-    requests: HashMap<RequestId, LiveRequest<W>>,
+    /// Boxed, for a table is up to four times as large as what is in it.
+    requests: HashMap<RequestId, Box<LiveRequest<W>>>,
     jobs: HashMap<JobId, RequestId>,
     by_user: HashMap<UserId, Vec<RequestId>>,
     /// Slots of requests that are being written down, by account.
@@ -187,11 +188,11 @@ impl<W: Work> Live<W> {
     }
 
     pub(crate) fn request(&self, id: RequestId) -> Option<&LiveRequest<W>> {
-        self.requests.get(&id)
+        self.requests.get(&id).map(AsRef::as_ref)
     }
 
     pub(crate) fn request_mut(&mut self, id: RequestId) -> Option<&mut LiveRequest<W>> {
-        self.requests.get_mut(&id)
+        self.requests.get_mut(&id).map(AsMut::as_mut)
     }
 
     /// A job with its request.
@@ -245,7 +246,7 @@ impl<W: Work> Live<W> {
             self.jobs.insert(job.id, request.id);
         }
         self.by_user.entry(request.user).or_default().push(request.id);
-        self.requests.insert(request.id, request);
+        self.requests.insert(request.id, Box::new(request));
     }
 
     /// Takes a request in that was on the board before a restart, with its jobs in progress.

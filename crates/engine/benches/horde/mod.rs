@@ -10,7 +10,7 @@ use muster_kudos::image::ImagePricing;
 use muster_store::{BlobConfig, Blobs, Store, StoreConfig};
 
 /// Starts a horde on a database, with pictures in a directory.
-pub(crate) async fn start(url: &str, directory: &Path) -> Engine {
+pub(crate) async fn start(url: &str, directory: &Path, config: EngineConfig) -> Engine {
     let blobs = BlobConfig::Local {
         dir: directory.join("blobs"),
         base_url: "http://127.0.0.1:1".parse().unwrap(),
@@ -20,10 +20,7 @@ pub(crate) async fn start(url: &str, directory: &Path) -> Engine {
         supporter_services: Vec::new(),
         notifier: Outbound::new(Reach::Public).unwrap(),
         reputation: None,
-        config: EngineConfig {
-            test_accounts: true,
-            ..EngineConfig::default()
-        },
+        config,
         clock: Arc::new(SystemClock),
         seed: [7; 32],
         store: Store::open(StoreConfig::new(url)).await.unwrap(),
