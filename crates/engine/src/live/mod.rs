@@ -3,16 +3,17 @@
 //! One short lock guards all of it. Nothing in here waits or does I/O; whoever changes it has
 //! made the change durable before, or takes it back if that fails.
 
+mod request;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
-use muster_dispatch::{Board, Ticket};
-use muster_protocol::{JobId, Kudos, RequestId, Timestamp, UserId, WorkerId};
-use muster_store::JobState;
-use uuid::Uuid;
+use muster_dispatch::Board;
+use muster_protocol::{JobId, RequestId, Timestamp, UserId};
 
+pub(crate) use self::request::{Delivered, LiveJob, LiveJobState, LiveRequest};
 use crate::{
     models::Facts,
     work::{Part, Work},
@@ -24,7 +25,7 @@ pub(crate) struct Live<W: Work> {
     /// Boxed, for a table is up to four times as large as what is in it.
     requests: HashMap<RequestId, Box<LiveRequest<W>>>,
     jobs: HashMap<JobId, RequestId>,
-    by_user: HashMap<UserId, Vec<RequestId>>,
+    by_user: HashMap<UserId, Belongings>,
     /// Slots of requests that are being written down, by account.
     claims: HashMap<UserId, u64>,
     /// Requests with nothing left to do, oldest first.
@@ -32,144 +33,13 @@ pub(crate) struct Live<W: Work> {
     remembered: usize,
 }
 
-/// A request in memory.
-#[derive(Clone, Debug)]
-pub(crate) struct LiveRequest<W: Work> {
-    pub(crate) id: RequestId,
-    pub(crate) spec: Arc<W::Request>,
-    pub(crate) user: UserId,
-    /// The shared key that is charged, too.
-    pub(crate) shared_key: Option<Uuid>,
-    pub(crate) expiry: Timestamp,
-    /// Jobs that no worker has taken yet.
-    pub(crate) slots: u32,
-    /// Jobs that are being handed out, by the part that each does: taken off the board, not durable yet.
-    pub(crate) reserved: Vec<Part>,
-    /// Jobs asked for; after a cancellation, jobs delivered.
-    pub(crate) total: u32,
-    pub(crate) faulted: bool,
-    pub(crate) cancelled: bool,
-    pub(crate) consumed: Kudos,
-    /// Where its results are announced.
-    pub(crate) webhook: Option<Arc<str>>,
-    /// Whether kudos are promised to it.
-    pub(crate) held: bool,
-    /// Price of one job before multipliers.
-    pub(crate) price: f64,
-    /// Work in one job: pixelsteps, tokens.
-    pub(crate) things: u64,
-    pub(crate) jobs: Vec<LiveJob<W>>,
-    /// Whether any online worker can serve it, and when that was found out.
-    pub(crate) possible: Option<(Timestamp, bool)>,
-}
-
-/// A job in memory.
-#[derive(Clone, Debug)]
-pub(crate) struct LiveJob<W: Work> {
-    pub(crate) id: JobId,
-    /// Which part of the request it does.
-    pub(crate) part: Part,
-    pub(crate) worker: WorkerId,
-    pub(crate) model: Arc<str>,
-    pub(crate) started: Timestamp,
-    /// When it counts as lost.
-    pub(crate) deadline: Timestamp,
-    /// A decoy: counted nowhere.
-    pub(crate) fake: bool,
-    pub(crate) state: LiveJobState<W>,
-}
-
-/// Where a job in memory is.
-#[derive(Clone, Debug)]
-pub(crate) enum LiveJobState<W: Work> {
-    Processing,
-    Done(Arc<Delivered<W>>),
-    Faulted,
-}
-
-/// What a worker delivered.
-#[derive(Clone, Debug)]
-pub(crate) struct Delivered<W: Work> {
-    /// `R2` for an object, else the text that the worker sent.
-    pub(crate) result: String,
-    pub(crate) seed: i64,
-    pub(crate) metadata: Vec<W::Metadata>,
-    pub(crate) censored: bool,
-}
-
-/// The jobs of a request by state, decoys left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct JobCounts {
-    pub(crate) finished: u32,
-    pub(crate) processing: u32,
-    pub(crate) faulted: u32,
-}
-
-impl<W: Work> LiveJobState<W> {
-    pub(crate) fn as_stored(&self) -> JobState {
-        match self {
-            Self::Processing => JobState::Processing,
-            Self::Done(_) => JobState::Done,
-            Self::Faulted => JobState::Faulted,
-        }
-    }
-}
-
-impl<W: Work> LiveRequest<W> {
-    pub(crate) fn counts(&self) -> JobCounts {
-        let mut counts = JobCounts::default();
-        for job in self.jobs.iter().filter(|job| !job.fake) {
-            match job.state {
-                LiveJobState::Processing => counts.processing += 1,
-                LiveJobState::Done(_) => counts.finished += 1,
-                LiveJobState::Faulted => counts.faulted += 1,
-            }
-        }
-        counts
-    }
-
-    /// The results, in the order in which their jobs were handed out.
-    pub(crate) fn delivered(&self) -> impl Iterator<Item = (&LiveJob<W>, &Arc<Delivered<W>>)> {
-        let counted = self.jobs.iter().filter(|job| !job.fake);
-        counted.filter_map(|job| match &job.state {
-            LiveJobState::Done(delivered) => Some((job, delivered)),
-            _ => None,
-        })
-    }
-
-    /// Whether nothing more will come: given up, or nothing left to do.
-    pub(crate) fn is_done(&self) -> bool {
-        self.faulted || self.is_idle()
-    }
-
-    /// Whether all slots are taken and nothing is in progress or being handed out.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.slots == 0 && self.reserved.is_empty() && self.counts().processing == 0
-    }
-
-    /// The request as the board knows it.
-    pub(crate) fn ticket(&self, priority: i64, created: Timestamp, demand: W::Demand) -> Ticket<W::Demand> {
-        Ticket {
-            request: self.id,
-            requester: self.user,
-            priority,
-            created,
-            expires: self.expiry,
-            slots: self.slots,
-            things: self.things,
-            models: W::models(self),
-            workers: W::worker_list(&self.spec),
-            demand,
-        }
-    }
-
-    pub(crate) fn job(&self, id: JobId) -> Option<&LiveJob<W>> {
-        self.jobs.iter().find(|job| job.id == id)
-    }
-
-    fn job_mut(&mut self, id: JobId) -> Option<&mut LiveJob<W>> {
-        self.jobs.iter_mut().find(|job| job.id == id)
-    }
+/// What an account has in memory.
+#[derive(Debug, Default)]
+struct Belongings {
+    /// Its requests, oldest first: the order in which most of them are forgotten.
+    requests: VecDeque<RequestId>,
+    /// Jobs in progress of these requests, decoys left out.
+    in_progress: u64,
 }
 
 impl<W: Work> Live<W> {
@@ -201,9 +71,13 @@ impl<W: Work> Live<W> {
         Some((request, request.job(id)?))
     }
 
-    /// The requests of an account that are in memory.
+    /// The requests of an account that are in memory, oldest first.
     pub(crate) fn requests_of(&self, user: UserId) -> Vec<RequestId> {
-        self.by_user.get(&user).cloned().unwrap_or_default()
+        let belongings = self.by_user.get(&user).into_iter();
+        belongings
+            .flat_map(|belongings| &belongings.requests)
+            .copied()
+            .collect()
     }
 
     /// Slots of the account's requests that are being written down.
@@ -228,11 +102,9 @@ impl<W: Work> Live<W> {
 
     /// Jobs in progress of the account's requests.
     pub(crate) fn in_progress(&self, user: UserId) -> u64 {
-        let requests = self.by_user.get(&user).into_iter().flatten();
-        let requests = requests.filter_map(|id| self.requests.get(id));
-        requests
-            .map(|request| u64::from(request.counts().processing))
-            .sum()
+        self.by_user
+            .get(&user)
+            .map_or(0, |belongings| belongings.in_progress)
     }
 
     /// How many requests are in memory.
@@ -245,7 +117,9 @@ impl<W: Work> Live<W> {
         for job in &request.jobs {
             self.jobs.insert(job.id, request.id);
         }
-        self.by_user.entry(request.user).or_default().push(request.id);
+        let belongings = self.by_user.entry(request.user).or_default();
+        belongings.requests.push_back(request.id);
+        belongings.in_progress += u64::from(request.counts().processing);
         self.requests.insert(request.id, Box::new(request));
     }
 
@@ -266,6 +140,9 @@ impl<W: Work> Live<W> {
         self.board.start_job(job.id, request, job.worker, job.deadline);
         self.jobs.insert(job.id, request);
         if let Some(request) = self.requests.get_mut(&request) {
+            if let Some(belongings) = self.by_user.get_mut(&request.user) {
+                belongings.in_progress += u64::from(job.is_in_progress());
+            }
             request.jobs.push(job);
         }
     }
@@ -280,8 +157,13 @@ impl<W: Work> Live<W> {
         else {
             return;
         };
+        let user = request.user;
         if let Some(job) = request.job_mut(id) {
+            let was_in_progress = job.is_in_progress();
             job.state = state;
+            if let Some(belongings) = self.by_user.get_mut(&user) {
+                belongings.in_progress -= u64::from(was_in_progress && !job.is_in_progress());
+            }
         }
         let request = request.id;
         self.rename_parts(request);
@@ -399,9 +281,12 @@ impl<W: Work> Live<W> {
             self.board.finish_job(job.id);
             self.jobs.remove(&job.id);
         }
-        if let Some(requests) = self.by_user.get_mut(&request.user) {
-            requests.retain(|other| *other != id);
-            if requests.is_empty() {
+        if let Some(belongings) = self.by_user.get_mut(&request.user) {
+            if let Some(index) = belongings.requests.iter().position(|other| *other == id) {
+                belongings.requests.remove(index);
+            }
+            belongings.in_progress -= u64::from(request.counts().processing);
+            if belongings.requests.is_empty() {
                 self.by_user.remove(&request.user);
             }
         }
@@ -428,8 +313,9 @@ impl<W: Work> Live<W> {
 #[cfg(test)]
 mod tests {
     use muster_dispatch::{alchemy::Alchemy, text::Text};
-    use muster_protocol::text::RequestInput;
+    use muster_protocol::{Kudos, WorkerId, text::RequestInput};
     use serde_json::json;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -559,6 +445,33 @@ mod tests {
         live.return_slots(request, 1);
         assert_eq!(waiting(&live), ["caption", "nsfw"]);
         assert_eq!(live.take_slots(request, &all, 1), [0]);
+    }
+
+    #[test]
+    fn jobs_in_progress_are_counted_until_they_end_or_are_forgotten() {
+        let (mut live, request) = forms();
+        let user = UserId(7);
+        let decoy = LiveJob {
+            fake: true,
+            ..job(4, 2)
+        };
+        for job in [job(2, 0), job(3, 1), decoy] {
+            live.start_job(request, job);
+        }
+        assert_eq!(live.in_progress(user), 2);
+        live.end_job(JobId(id(2)), LiveJobState::Faulted);
+        live.end_job(JobId(id(2)), LiveJobState::Faulted);
+        live.end_job(JobId(id(4)), LiveJobState::Faulted);
+        assert_eq!(live.in_progress(user), 1);
+
+        let restarted = live.request(request).unwrap().clone();
+        live.remove(request);
+        assert_eq!((live.in_progress(user), live.requests_of(user)), (0, Vec::new()));
+        live.restore(restarted);
+        assert_eq!(
+            (live.in_progress(user), live.requests_of(user)),
+            (1, vec![request])
+        );
     }
 
     #[test]
