@@ -197,10 +197,7 @@ impl Engine {
                 load.add(totals.jobs, totals.things);
             }
         }
-        for (request, job) in live.board.in_progress().filter_map(|job| live.job(job)) {
-            if job.fake {
-                continue;
-            }
+        for (request, _) in live.jobs_in_progress() {
             queue.all.add(1, request.things);
             let named = live.board.get(request.id).map(|ticket| &ticket.models);
             for name in named.into_iter().flatten().filter(|_| by_model) {

@@ -25,21 +25,13 @@ pub(crate) struct Live<W: Work> {
     /// Boxed, for a table is up to four times as large as what is in it.
     requests: HashMap<RequestId, Box<LiveRequest<W>>>,
     jobs: HashMap<JobId, RequestId>,
-    by_user: HashMap<UserId, Belongings>,
+    /// The requests of each account, oldest first: the order in which most of them are forgotten.
+    by_user: HashMap<UserId, VecDeque<RequestId>>,
     /// Slots of requests that are being written down, by account.
     claims: HashMap<UserId, u64>,
     /// Requests with nothing left to do, oldest first.
     finished: VecDeque<RequestId>,
     remembered: usize,
-}
-
-/// What an account has in memory.
-#[derive(Debug, Default)]
-struct Belongings {
-    /// Its requests, oldest first: the order in which most of them are forgotten.
-    requests: VecDeque<RequestId>,
-    /// Jobs in progress of these requests, decoys left out.
-    in_progress: u64,
 }
 
 impl<W: Work> Live<W> {
@@ -73,11 +65,7 @@ impl<W: Work> Live<W> {
 
     /// The requests of an account that are in memory, oldest first.
     pub(crate) fn requests_of(&self, user: UserId) -> Vec<RequestId> {
-        let belongings = self.by_user.get(&user).into_iter();
-        belongings
-            .flat_map(|belongings| &belongings.requests)
-            .copied()
-            .collect()
+        self.by_user.get(&user).into_iter().flatten().copied().collect()
     }
 
     /// Slots of the account's requests that are being written down.
@@ -100,11 +88,16 @@ impl<W: Work> Live<W> {
         }
     }
 
+    /// The jobs in progress with their requests, in no order, decoys left out.
+    pub(crate) fn jobs_in_progress(&self) -> impl Iterator<Item = (&LiveRequest<W>, &LiveJob<W>)> {
+        let jobs = self.board.in_progress().filter_map(|job| self.job(job));
+        jobs.filter(|(_, job)| !job.fake)
+    }
+
     /// Jobs in progress of the account's requests.
     pub(crate) fn in_progress(&self, user: UserId) -> u64 {
-        self.by_user
-            .get(&user)
-            .map_or(0, |belongings| belongings.in_progress)
+        let jobs = self.jobs_in_progress();
+        jobs.filter(|(request, _)| request.user == user).count() as u64
     }
 
     /// How many requests are in memory.
@@ -117,9 +110,10 @@ impl<W: Work> Live<W> {
         for job in &request.jobs {
             self.jobs.insert(job.id, request.id);
         }
-        let belongings = self.by_user.entry(request.user).or_default();
-        belongings.requests.push_back(request.id);
-        belongings.in_progress += u64::from(request.counts().processing);
+        self.by_user
+            .entry(request.user)
+            .or_default()
+            .push_back(request.id);
         self.requests.insert(request.id, Box::new(request));
     }
 
@@ -140,9 +134,6 @@ impl<W: Work> Live<W> {
         self.board.start_job(job.id, request, job.worker, job.deadline);
         self.jobs.insert(job.id, request);
         if let Some(request) = self.requests.get_mut(&request) {
-            if let Some(belongings) = self.by_user.get_mut(&request.user) {
-                belongings.in_progress += u64::from(job.is_in_progress());
-            }
             request.jobs.push(job);
         }
     }
@@ -157,13 +148,8 @@ impl<W: Work> Live<W> {
         else {
             return;
         };
-        let user = request.user;
         if let Some(job) = request.job_mut(id) {
-            let was_in_progress = job.is_in_progress();
             job.state = state;
-            if let Some(belongings) = self.by_user.get_mut(&user) {
-                belongings.in_progress -= u64::from(was_in_progress && !job.is_in_progress());
-            }
         }
         let request = request.id;
         self.rename_parts(request);
@@ -281,12 +267,11 @@ impl<W: Work> Live<W> {
             self.board.finish_job(job.id);
             self.jobs.remove(&job.id);
         }
-        if let Some(belongings) = self.by_user.get_mut(&request.user) {
-            if let Some(index) = belongings.requests.iter().position(|other| *other == id) {
-                belongings.requests.remove(index);
+        if let Some(requests) = self.by_user.get_mut(&request.user) {
+            if let Some(index) = requests.iter().position(|other| *other == id) {
+                requests.remove(index);
             }
-            belongings.in_progress -= u64::from(request.counts().processing);
-            if belongings.requests.is_empty() {
+            if requests.is_empty() {
                 self.by_user.remove(&request.user);
             }
         }
@@ -467,6 +452,8 @@ mod tests {
         let restarted = live.request(request).unwrap().clone();
         live.remove(request);
         assert_eq!((live.in_progress(user), live.requests_of(user)), (0, Vec::new()));
+        let demand = Alchemy::demand(&restarted.spec, &Facts::default(), Kudos::ZERO, Kudos::ZERO);
+        live.board.insert(restarted.ticket(0, NOW, demand));
         live.restore(restarted);
         assert_eq!(
             (live.in_progress(user), live.requests_of(user)),

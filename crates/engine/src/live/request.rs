@@ -92,13 +92,6 @@ impl<W: Work> LiveJobState<W> {
     }
 }
 
-impl<W: Work> LiveJob<W> {
-    /// Whether a worker is on it; decoys never count.
-    pub(super) fn is_in_progress(&self) -> bool {
-        !self.fake && matches!(self.state, LiveJobState::Processing)
-    }
-}
-
 impl<W: Work> LiveRequest<W> {
     pub(crate) fn counts(&self) -> JobCounts {
         let mut counts = JobCounts::default();

@@ -141,11 +141,7 @@ impl Outbound {
         timeout: Duration,
     ) -> Result<(StatusCode, Bytes), OutboundError> {
         let request = self.http.get(self.checked(url)?).timeout(timeout);
-        self.call(request, async |answer| {
-            let status = answer.status();
-            Ok((status, read(answer, limit).await?))
-        })
-        .await
+        self.call(request, async |answer| read(answer, limit).await).await
     }
 
     /// Reads what is at an address for whoever has a key (`Authorization: Bearer …`), all of it within `timeout`. The key
@@ -166,7 +162,7 @@ impl Outbound {
             if !status.is_success() {
                 return Err(OutboundError::Status(status));
             }
-            read(answer, limit).await
+            Ok(read(answer, limit).await?.1)
         })
         .await
     }
@@ -204,11 +200,8 @@ impl Outbound {
     ) -> Result<(StatusCode, Bytes), OutboundError> {
         const LIMIT: usize = 64 * 1024;
         let request = self.http.post(self.checked(url)?).timeout(timeout);
-        self.call(request.json(body), async |answer| {
-            let status = answer.status();
-            Ok((status, read(answer, LIMIT).await?))
-        })
-        .await
+        self.call(request.json(body), async |answer| read(answer, LIMIT).await)
+            .await
     }
 
     /// Sends a request and lets `receive` make something of the answer: one span of a trace, from the first byte sent
@@ -280,7 +273,8 @@ fn follow(attempt: Attempt<'_>, reach: Reach) -> reqwest::redirect::Action {
     }
 }
 
-async fn read(mut answer: Response, limit: usize) -> Result<Bytes, OutboundError> {
+/// The status of an answer, and all of it.
+async fn read(mut answer: Response, limit: usize) -> Result<(StatusCode, Bytes), OutboundError> {
     let announced = answer.content_length().unwrap_or(0);
     if announced > limit as u64 {
         return Err(OutboundError::TooLarge(limit));
@@ -292,7 +286,7 @@ async fn read(mut answer: Response, limit: usize) -> Result<Bytes, OutboundError
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.into())
+    Ok((answer.status(), body.into()))
 }
 
 #[derive(Debug, thiserror::Error)]
